@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, settings
 from petition import postgres
 from petition.core.database import connect, migrate, opened
 from petition.core.settings import Process, load
-from tests import caches
+from tests import caches, layouts
 from tests.memory import room
 from tests.running import Installation, environment, installation, publish, working
 
@@ -41,6 +41,12 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Files that take long, however few tests they have. Begun first, so that in the end nobody waits for one of them.
 LONG = ("browser", "demo", "faults", "bench", "captcha/test_browser.py", "test_wheel.py", "test_procfile.py")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run the tests of some files on a partitioned database as well."""
+    if "layout" in metafunc.fixturenames and layouts.is_on_both(metafunc.definition.path, metafunc.function.__name__):
+        metafunc.parametrize("layout", [layouts.PLAIN, layouts.PARTITIONS], indirect=True, scope="module")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -109,14 +115,38 @@ def with_letter() -> None:
     """For fixtures that would publish the sample letter: the test's database is a clone that has it."""
 
 
+@pytest.fixture(scope="session")
+def layout(request: pytest.FixtureRequest) -> str:
+    """Give how the test's database is laid out: plain, or with partitions where a file is run on both."""
+    return str(getattr(request, "param", layouts.PLAIN))
+
+
+@pytest.fixture(scope="session")
+def divided(cluster: str, admin: "Conn", tmp_path_factory: pytest.TempPathFactory) -> layouts.DividedTemplates:
+    """Give the partitioned databases that others are cloned from, made when a test first asks."""
+    return layouts.DividedTemplates(cluster, admin, tmp_path_factory.mktemp("divided"))
+
+
 @pytest.fixture
 async def database_url(
-    cluster: str, admin: "Conn", template: str, published: str, request: pytest.FixtureRequest
+    cluster: str,
+    admin: "Conn",
+    template: str,
+    published: str,
+    layout: str,
+    divided: layouts.DividedTemplates,
+    request: pytest.FixtureRequest,
 ) -> AsyncIterator[str]:
     """Give the URL of a migrated database of this test's own, empty or with what its other fixtures would put there."""
-    source = published if "with_letter" in request.fixturenames else template
-    async with fresh_database(cluster, admin, source) as url:
+    with_letter = "with_letter" in request.fixturenames
+    if layout == layouts.PLAIN:
+        async with fresh_database(cluster, admin, published if with_letter else template) as url:
+            yield url
+        return
+    async with fresh_database(cluster, admin, await divided.name(with_letter=with_letter)) as url:
         yield url
+        if with_letter:
+            await divided.check_bystanders(url)
 
 
 @asynccontextmanager
@@ -141,7 +171,7 @@ async def conn(database_url: str) -> "AsyncIterator[Conn]":
 
 def in_database(url: str, name: str) -> str:
     """Return the address of another database of the same server."""
-    return url.replace("/petition?", f"/{name}?", 1)
+    return layouts.in_database(url, name)
 
 
 @pytest.fixture

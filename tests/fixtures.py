@@ -13,7 +13,7 @@ from playwright.async_api import Browser, Playwright, async_playwright, expect
 from petition.core.database import Database, opened
 from petition.core.settings import Process, load
 from petition.letters.model import Letter
-from tests import rows
+from tests import layouts, rows
 from tests.conftest import fresh_database
 from tests.moderation.desk import Bench
 from tests.organizers import people
@@ -70,11 +70,17 @@ async def whole_chromium(playwright: Playwright) -> AsyncIterator[Browser]:
 
 @pytest.fixture(scope="module")
 async def shared_site(
-    cluster: str, admin: "Conn", published: str, tmp_path_factory: pytest.TempPathFactory
+    cluster: str,
+    admin: "Conn",
+    published: str,
+    layout: str,
+    divided: layouts.DividedTemplates,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> AsyncIterator[Installation]:
     """Give a running web server with the sample letter, for tests that do not mind each other's signatures."""
+    source = published if layout == layouts.PLAIN else await divided.name(with_letter=True)
     async with (
-        fresh_database(cluster, admin, published) as url,
+        fresh_database(cluster, admin, source) as url,
         installation(url, tmp_path_factory.mktemp("shared")) as running,
     ):
         yield running

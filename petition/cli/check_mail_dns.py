@@ -12,10 +12,10 @@ from dns.rdtypes.txtbase import TXTBase
 
 from petition.core import dkim_keys, mail_domains
 from petition.core.errors import PetitionError
+from petition.core.name_servers import LOOKUP_SECONDS, resolver_of
 from petition.core.sender import parse_sender
 from petition.core.service_urls import is_this_machine
 from petition.core.settings import Process, Settings
-from petition.mail.mail_hosts import resolver_of
 
 MAX_SPF_LOOKUPS = 10  # RFC 7208, 4.6.4: above, the record counts as an error
 _SPF_LOOKUPS = ("include", "a", "mx", "ptr", "exists", "redirect")
@@ -39,7 +39,7 @@ async def findings(settings: Settings) -> AsyncIterator[Finding]:
         )
     for finding in _unencrypted(settings):
         yield finding
-    resolver = resolver_of(settings.mx_resolver)
+    resolver = resolver_of(settings.mx_resolver, LOOKUP_SECONDS)
     if resolver is None:
         return
     try:

@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator
 import dns.exception
 import dns.resolver
 
+from petition.core.name_servers import LOOKUP_SECONDS, resolver_of
 from petition.core.settings import Settings
-from petition.mail.mail_hosts import resolver_of
 
 
 async def findings(settings: Settings) -> AsyncIterator[str]:
@@ -23,7 +23,7 @@ async def findings(settings: Settings) -> AsyncIterator[str]:
 
 
 async def _mx_finding(settings: Settings) -> str | None:
-    resolver = resolver_of(settings.mx_resolver)
+    resolver = resolver_of(settings.mx_resolver, LOOKUP_SECONDS)
     if resolver is None:
         return None
     try:

@@ -29,6 +29,7 @@ from petition.incoming_mail.receivers import bounce_receiver, receivers_of
 from petition.keeper import adoption
 from petition.keeper import settings as keeper_settings
 from petition.legal import folder as legal_folder
+from petition.takeouts import backups
 
 
 def demo(arguments: Namespace) -> None:
@@ -160,13 +161,28 @@ async def takeout(arguments: Namespace) -> None:
 
 
 async def restore(arguments: Namespace) -> None:
-    """Bring a takeout into an empty database."""
+    """Bring a takeout, or a backup, into an empty database."""
+    if backups.is_dump(arguments.file):
+        return print_lines(*await taking_out.restore_backup(arguments.file, arguments.partitions))
+    if arguments.identity is None:
+        raise PetitionError("this is no backup, and a takeout needs --identity")
     resolved, secrets = taking_out.settings_for_restoring(arguments.file, arguments.identity)
     with with_database(resolved) as settings:
         restored = await taking_out.restore(
             settings, arguments.file, arguments.identity, secrets, partitions=arguments.partitions
         )
-        print_lines(*restored)
+        return print_lines(*restored)
+
+
+async def backup(arguments: Namespace) -> None:
+    """Dump the database into a folder."""
+    async with tool() as (settings, _):
+        done = await backups.write(url_of(settings), arguments.folder, arguments.keep)
+    print_lines(
+        f"{done.path}: {done.size:,} bytes, read through once",
+        "secrets are not in it: keep SECRET_KEY and the contact pair elsewhere, without them it is worth nothing",
+        *([f"{done.deleted} older ones deleted"] if done.deleted else []),
+    )
 
 
 def keys_dkim(arguments: Namespace) -> None:

@@ -149,9 +149,13 @@ def _takeout(commands_: Any) -> None:
     )
     take.add_argument("--without-secrets", action="store_true", help="leave SECRET_KEY and the contact pair out")
     take.set_defaults(run=commands.takeout)
-    restore = commands_.add_parser("restore", help="bring a takeout into an empty database")
-    restore.add_argument("file", type=Path, metavar="FILE")
-    restore.add_argument("--identity", type=Path, metavar="FILE", required=True, help="the secret key of age-keygen")
+    backup = commands_.add_parser("backup", help="dump the database into a folder, and read the dump through")
+    backup.add_argument("folder", type=Path, metavar="DIR")
+    backup.add_argument("--keep", type=_at_least_one, metavar="N", help="delete our dumps beyond the newest N")
+    backup.set_defaults(run=commands.backup)
+    restore = commands_.add_parser("restore", help="bring a takeout or a backup into an empty database")
+    restore.add_argument("file", type=Path, metavar="FILE|DIR", help="a takeout, a dump, or a folder of dumps")
+    restore.add_argument("--identity", type=Path, metavar="FILE", help="the secret key of age-keygen, for a takeout")
     _partitions(restore, "divide the large tables by letter first")
     restore.set_defaults(run=commands.restore)
     burn = commands_.add_parser("burn", help="destroy a letter's keys now: count and public names stay")
@@ -315,6 +319,13 @@ def _number_of_partitions(text: str) -> int:
     number = int(text)
     if not MIN_PARTITIONS <= number <= MAX_PARTITIONS:
         raise argparse.ArgumentTypeError(f"from {MIN_PARTITIONS} to {MAX_PARTITIONS}")
+    return number
+
+
+def _at_least_one(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("at least 1")
     return number
 
 

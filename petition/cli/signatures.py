@@ -16,6 +16,7 @@ from petition.imports import file_adding
 from petition.imports.adding import ImportReport, Target
 from petition.imports.file_adding import NO_ANSWERS, Answers, FileResult
 from petition.letters import queries as letters
+from petition.letters import switch_queries
 from petition.letters.keys import keys_of
 from petition.letters.model import State
 from petition.signatures import approval
@@ -66,12 +67,18 @@ async def export(database: Database, wrapper: Wrapper, slug: str, form: str, out
 
 
 async def held(database: Database, wrapper: Wrapper, slug: str) -> None:
-    """Say which organizations wait, with what their representatives typed. Raises ``NotFound``, ``KeyDestroyed``."""
+    """Say which organizations wait, with what their representatives typed, unless all names are hidden.
+
+    Raises ``NotFound``, ``KeyDestroyed``.
+    """
     async with database.transaction() as conn:
         row = await _letter(conn, slug)
+        hides = (await switch_queries.of_letter(conn, row["id"])).list_hidden
         waiting = await approval.held(conn, row["id"], keys_of(row, wrapper, row["id"]))
     for signature in waiting:
-        _say(_line(signature))
+        _say(_line(signature.without_names() if hides else signature))
+    if waiting and hides:
+        print("all names are hidden: `petition switch` shows them again", file=sys.stderr)
     if not waiting:
         print("no organizations are waiting", file=sys.stderr)
 

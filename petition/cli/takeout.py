@@ -5,12 +5,13 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
+from petition.cli.tool import url_of, with_database
 from petition.core.environment import EnvironmentReader
-from petition.core.errors import SettingsError
+from petition.core.errors import PetitionError, SettingsError
 from petition.core.private_folders import open_private
 from petition.core.secret_files import Secrets
 from petition.core.settings import Process, Settings, load
-from petition.takeouts import restoring, taking
+from petition.takeouts import backups, restoring, taking
 
 # Settings, and the files in which a loopback installation has them.
 SECRETS = {
@@ -86,6 +87,15 @@ async def restore(
         write_environment(path, secrets)
         lines.append(f"{path} has the secrets: put them into the environment, then delete that file")
     return lines
+
+
+async def restore_backup(path: Path, partitions: int | None) -> list[str]:
+    """Restore a dump, or the newest of a folder, with this environment's secrets; return what to say."""
+    if partitions is not None:
+        raise PetitionError("a backup keeps its layout: --partitions is for a takeout")
+    with with_database(load(role=Process.TOOL)) as settings:
+        dump = await backups.restore(url_of(settings), path, settings.secret_keys)
+    return [f"restored {dump.name}; see petition check. In a drill, do not start the worker: it sends mail"]
 
 
 def store_in_files(settings: Settings, secrets: Mapping[str, str]) -> None:

@@ -162,6 +162,10 @@ class LetterKeys:
         note_name(self.letter_id)
         return revealed
 
+    def reveal_if_left(self, hidden: bytes) -> dict[str, str]:
+        """Return what ``hide`` encrypted; nothing if the name key is gone. Raises ``KeyDestroyed`` for another."""
+        return {} if self.name_key is None else self.reveal(hidden)
+
     def encrypt(self, content: bytes) -> bytes:
         """Return ``content`` encrypted under the name key: 40 bytes more. Raises ``KeyDestroyed``."""
         return bytes(self._names().encrypt(content))

@@ -21,6 +21,7 @@ from petition.core import time_zones
 from petition.core.errors import SettingsError
 
 Texts: TypeAlias = Mapping[str, str]  # language → what is said in it
+Day: TypeAlias = datetime | date
 
 
 DOMAIN = "petition"
@@ -92,10 +93,11 @@ class Language:
         """Return the day (UTC) without its year, as short as is customary."""
         return dates.format_skeleton("MMMd", moment, locale=self.locale)
 
-    def listed_day(self, moment: datetime) -> str:
+    def listed_day(self, moment: Day) -> str:
         """Return the day (UTC) as it stands in a list: short, with its year unless that is this one."""
         is_this_year = moment.year == datetime.now(UTC).year
-        return _listed_day(moment.date(), is_this_year, self.locale)
+        day = moment.date() if isinstance(moment, datetime) else moment
+        return _listed_day(day, is_this_year, self.locale)
 
     def month(self, moment: datetime) -> str:
         """Return the month (UTC) and its year, as short as is customary."""

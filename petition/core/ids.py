@@ -15,6 +15,7 @@ MessageId = NewType("MessageId", int)  # between the organizers and a representa
 UpdateId = NewType("UpdateId", int)
 MailingId = NewType("MailingId", int)  # of an update on its way to its subscribers
 PartnerId = NewType("PartnerId", int)
+EmployerId = NewType("EmployerId", int)  # whose employees sign without their names
 PictureId = NewType("PictureId", int)
 WitnessId = NewType("WitnessId", int)  # of a partner that cosigns checkpoints
 TallyId = NewType("TallyId", int)

@@ -38,6 +38,13 @@ WHERE contype = 'f' AND conparentid = 0 AND (conrelid = ANY($1::regclass[]) OR c
 ORDER BY conrelid::regclass::text, conname
 """
 
+# That take a row of one of the tables.
+FUNCTIONS = """
+SELECT p.oid::regprocedure::text AS name, pg_get_functiondef(p.oid) AS definition FROM pg_proc p
+WHERE EXISTS (SELECT FROM pg_class c WHERE c.oid = ANY($1::regclass[]) AND c.reltype = ANY(p.proargtypes::oid[]))
+ORDER BY p.oid
+"""
+
 KEYS = """
 SELECT quote_ident(conname) AS name, pg_get_constraintdef(oid) AS definition FROM pg_constraint
 WHERE conrelid = $1::regclass AND contype IN ('p', 'u') ORDER BY conname
@@ -135,8 +142,13 @@ async def _divide(conn: Connection, partitions: int) -> None:
     keys = await conn.fetch(FOREIGN_KEYS, PARTITIONED)
     for key in keys:
         await conn.execute(f"ALTER TABLE {key['table']} DROP CONSTRAINT {key['name']}")
+    functions = await conn.fetch(FUNCTIONS, PARTITIONED)
+    for function in functions:
+        await conn.execute(f"DROP FUNCTION {function['name']}")
     for shape in [await _shape(conn, table) for table in PARTITIONED]:
         await _make_anew(conn, shape, partitions)
+    for function in functions:
+        await conn.execute(function["definition"])
     for key in keys:
         await conn.execute(f"ALTER TABLE {key['table']} ADD CONSTRAINT {key['name']} {key['definition']}")
 

@@ -146,6 +146,7 @@ def _compact(css: str) -> str:
 def _filters(language: Language) -> dict[str, Callable[..., object]]:
     return {
         "n": language.number,
+        "signed": lambda value: f"{'−' if value < 0 else '+'}{language.number(abs(value))}",
         "percent": language.percent,
         "date": language.date,
         "datetime": _datetime_filter(language),

@@ -7,10 +7,10 @@ _SLUG = re.compile(r"[a-z0-9-]{3,64}")
 
 _RESERVED = """
 about account admin api assets badge captcha card check-your-inbox confirm count demo desk embed embed-js en enter
-events favicon feed find healthz help history hooks index installation language leave letter letters log login logout
-mail metrics moderation never new oembed organizer organizers pages preview privacy readyz robots rss search second
-reply security settings sign sign-in sign-out signatories signature signatures signed sitemap sse static unsubscribe
-updates verify version versions webhooks well-known witness www
+events favicon feed find healthz help history hooks how-we-count index installation language leave letter letters
+log login logout mail metrics moderation never new oembed organizer organizers pages preview privacy readyz robots
+rss search second reply security settings sign sign-in sign-out signatories signature signatures signed sitemap sse
+static unsubscribe updates verify version versions webhooks well-known witness www
 abuse bounce complaints mailer-daemon postmaster
 """
 # First words of addresses that are taken, or may be one day, with a language in front or without; and mailboxes that

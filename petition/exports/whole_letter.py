@@ -11,7 +11,7 @@ from petition.core.encryption import LetterKeys
 from petition.core.ids import LetterId
 from petition.exports import writers
 from petition.exports.writers import Format
-from petition.letters import switch_queries
+from petition.letters import count_step_queries, switch_queries
 from petition.signatures import csv_format
 from petition.signatures.model import Kind
 
@@ -19,12 +19,13 @@ BATCH = 1000  # rows
 LONG = 3600.0  # seconds
 
 # In the order of the list, which an import of the file elsewhere preserves.
-EXPORT = """
-SELECT s.kind, s.visibility, s.name, s.affiliation, s.city, s.country, s.position, s.private, s.signed_at,
+EXPORT = f"""
+SELECT s.kind, s.visibility, s.name, s.affiliation, s.city,
+       {count_step_queries.shown_country("s.country")} AS country, s.position, s.private, s.signed_at,
        o.name_en, o.name_ru, o.website, s.import IS NOT NULL AS imported
 FROM signature s LEFT JOIN organization o ON o.letter = s.letter AND o.id = s.organization
 WHERE s.letter = $1 AND s.state = 'confirmed' ORDER BY s.listed_at DESC, s.id DESC
-"""
+"""  # noqa: S608 - constants
 
 _PERSON_COLUMNS = ("name", "affiliation", "city")
 _ORGANIZATION_COLUMNS = ("name_en", "name_ru", "website", "representative", "position")
@@ -40,9 +41,8 @@ COLUMNS: Mapping[Format, tuple[str, ...]] = {
 async def write(conn: Connection, letter_id: LetterId, keys: LetterKeys, file_format: Format, out: BinaryIO) -> int:
     """Write every confirmed signature to ``out``; return how many. Needs a transaction.
 
-    While the letter's names are hidden, all are written without a name.
-
-    Raises ``KeyDestroyed`` if names that only organizers see can no longer be decrypted.
+    While the letter's names are hidden, all are written without a name; so are those that only organizers see where
+    the letter's key has been destroyed. Raises ``KeyDestroyed`` for another letter's keys.
     """
     writer, format_row, count = writers.writer(file_format, COLUMNS[file_format]), _ROWS[file_format], 0
     try:
@@ -71,7 +71,7 @@ async def _batches(conn: Connection, letter_id: LetterId) -> AsyncIterator[list[
 
 def _row(record: Record, keys: LetterKeys) -> dict[str, Any]:
     """Return one signature with its names decrypted, by column."""
-    names = keys.reveal(record["private"]) if record["private"] is not None else record
+    names = record if record["private"] is None else keys.reveal_if_left(record["private"])
     is_person = record["kind"] == Kind.PERSON
     return dict(record) | {
         "name": names.get("name") if is_person else None,

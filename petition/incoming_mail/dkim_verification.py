@@ -22,7 +22,7 @@ from dns.rdtypes.ANY.TXT import TXT
 
 from petition.core.mail_domains import organizational
 from petition.core.mail_settings import MxResolver
-from petition.mail.mail_hosts import resolver_of
+from petition.core.name_servers import LOOKUP_SECONDS, resolver_of
 
 DAY = 86400  # seconds
 MAX_AGE = 14 * DAY  # of a signature: as long as a used one is remembered
@@ -69,7 +69,7 @@ class DkimVerifier:
     """Verifies mails. Without a resolver none is proven."""
 
     def __init__(self, setting: MxResolver | None) -> None:
-        self._resolver = resolver_of(setting)
+        self._resolver = resolver_of(setting, LOOKUP_SECONDS)
         self._keys: dict[str, tuple[bytes | None, float]] = {}
 
     async def verify(self, content: bytes, sender_domain: str) -> MailProof | None:

@@ -24,7 +24,7 @@ LISTED_AT = f"""
 # One statement, so that count and list are of one moment. Of two processes the second changes nothing.
 ADVANCE = f"""
 INSERT INTO count_step (letter, stepped_at, is_small, people, organizations, hidden, imported, listed_people,
-                        listed_organizations, signature_ids, hours, partners, countries)
+                        listed_organizations, signature_ids, hours, partners, countries, evidence)
 SELECT l.id, now(), size.is_small, c.people, c.organizations, c.hidden, c.imported, c.listed_people,
        c.listed_organizations,
        CASE WHEN size.is_small THEN ARRAY(SELECT s.id FROM signature s WHERE s.letter = l.id AND s.state = 'confirmed')
@@ -35,7 +35,8 @@ SELECT l.id, now(), size.is_small, c.people, c.organizations, c.hidden, c.import
        ELSE '[]' END,
        ARRAY(SELECT s.country FROM signature s
              WHERE s.letter = l.id AND s.state = 'confirmed' AND s.kind = 'person' AND s.country IS NOT NULL
-             GROUP BY s.country HAVING count(*) >= {MIN_COUNTRY})
+             GROUP BY s.country HAVING count(*) >= {MIN_COUNTRY}),
+       CASE WHEN size.is_small THEN evidence_counts(l.id) ELSE '{{}}' END
 FROM letter l JOIN count c ON c.letter = l.id LEFT JOIN count_step before ON before.letter = l.id
 CROSS JOIN LATERAL (
   SELECT coalesce(before.is_small, true) AND c.people + c.organizations < {MAX_SMALL} AS is_small
@@ -47,7 +48,7 @@ ON CONFLICT (letter) DO UPDATE SET
   organizations = excluded.organizations, hidden = excluded.hidden, imported = excluded.imported,
   listed_people = excluded.listed_people, listed_organizations = excluded.listed_organizations,
   signature_ids = excluded.signature_ids, hours = excluded.hours, partners = excluded.partners,
-  countries = excluded.countries
+  countries = excluded.countries, evidence = excluded.evidence
 WHERE {_IS_OF_ANOTHER_STEP.format("count_step.stepped_at")}
 """
 

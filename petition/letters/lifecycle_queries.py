@@ -64,13 +64,14 @@ ONLY_IF = {"organization": " AND NOT EXISTS (SELECT FROM signature s WHERE s.let
 LETTER_TABLES = [
     "access_journal", "decryption", "audit_question", "audit_address_list", "audit", "auditor",
     "addressee_answer", "addressee_event", "addressee_file", "addressee", "package",
-    "outbox", "pending", "contact", "note", "message", "report", "past", "typed", "other_link", "signature",
+    "outbox", "pending", "contact", "note", "voucher", "message", "report", "past", "typed", "other_link",
+    "signature",
     "organization", "name_word", "bar", "bounced_mailbox", "count", "count_hour", "count_step", "campaign",
     "refused_mail", "mailing_stamp", "mailing", "news", "switch", "party",
     "translation", "version", "sharing", "picture", "edit", "preview_link", "address_part", "address_job",
     "address_key", "tally", "undone", "import_row", "intake_problem", "intake_part", "intake", "name_look",
     "count_log_queue", "count_log_bundle", "count_log_tile", "count_log_stamp", "count_log", "witness",
-    "count_partner", "partner", "statistics_change", "statistics_hour", "statistics_total", "invitation",
+    "count_partner", "partner", "employer", "statistics_change", "statistics_hour", "statistics_total", "invitation",
     "factor_reset", "member", "import_mapping",
     "trusted_domain", "mirror",
 ]  # fmt: skip

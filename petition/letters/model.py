@@ -12,7 +12,7 @@ from petition.core.errors import PetitionError
 from petition.core.i18n import Texts
 from petition.core.ids import LetterId, PictureId
 from petition.letters.addressees import Addressee
-from petition.letters.parties import Party
+from petition.letters.parties import Employer, Party
 from petition.letters.switches import NOTHING, Switches
 
 
@@ -139,6 +139,7 @@ class Letter:
     names_until: date | None = None  # on that day (UTC) names are deleted
     names_days: int | None = None  # … or so many days after the first delivery, whichever comes first
     names_ended_at: datetime | None = None
+    employers: tuple[Employer, ...] = ()  # also those no longer offered
 
     @property
     def goals(self) -> tuple[int, ...]:
@@ -178,6 +179,15 @@ class Letter:
         """Return whether names are sealed, and shown to no one, until there are enough of them or a date has come."""
         is_asked = self.publish_at_number is not None or self.publish_at_date is not None
         return is_asked and self.names_published_at is None
+
+    @property
+    def offered_employers(self) -> tuple[Employer, ...]:
+        """Return whose employees may sign without their names, by a mailbox there."""
+        return tuple(employer for employer in self.employers if employer.is_offered)
+
+    def employer(self, employer_id: int | str | None) -> Employer | None:
+        """Return the employer with this id, as stored with a signature or a form."""
+        return next((employer for employer in self.employers if str(employer.id) == str(employer_id)), None)
 
     @property
     def takes_mail(self) -> bool:

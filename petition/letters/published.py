@@ -18,7 +18,7 @@ from petition.core.database import Connection, Database, Record
 from petition.core.encryption import Wrapper
 from petition.core.errors import Gone, NotFound, Unavailable
 from petition.core.ids import LetterId
-from petition.letters import addressee_queries, count_step_queries, queries, switch_queries
+from petition.letters import addressee_queries, count_step_queries, employer_queries, queries, switch_queries
 from petition.letters.keys import keys_of
 from petition.letters.model import Counts, Letter, State
 from petition.letters.switches import NOTHING, InstallationNotices, Setting, Switches
@@ -310,6 +310,7 @@ async def read(conn: Connection, wrapper: Wrapper, letter_id: LetterId) -> Lette
         names_until=row["names_until"],
         names_days=row["names_days"],
         names_ended_at=row["names_ended_at"],
+        employers=await employer_queries.load(conn, letter_id),
     )
 
 

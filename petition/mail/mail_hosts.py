@@ -16,6 +16,7 @@ from dns.rdtypes.ANY.MX import MX
 from petition.core import mail_domains
 from petition.core.mail_domains import ProviderClass
 from petition.core.mail_settings import MxResolver
+from petition.core.name_servers import resolver_of
 
 PATIENCE = 3.0  # seconds for one domain
 MAX_AGE, MAX_AGE_OF_FAILURE = 3600.0, 60.0  # seconds
@@ -31,24 +32,12 @@ class MailHost:
     provider: ProviderClass | None = None
 
 
-def resolver_of(setting: MxResolver | None) -> dns.asyncresolver.Resolver | None:
-    """Return what asks the name server of ``setting``; None if none is to be asked."""
-    if setting is None:
-        return None
-    resolver = dns.asyncresolver.Resolver(configure=setting.address is None)
-    if setting.address is not None:
-        resolver.nameservers = [setting.address]
-        resolver.port = setting.port
-    resolver.lifetime = PATIENCE / 2
-    return resolver
-
-
 class MailHosts:
     """Looks hosts up, and remembers them for an hour. Without a resolver none is known."""
 
     def __init__(self, setting: MxResolver | None) -> None:
         self._known: dict[str, tuple[MailHost, float]] = {}
-        self._resolver = resolver_of(setting)
+        self._resolver = resolver_of(setting, PATIENCE / 2)
 
     def known(self, domain: str) -> MailHost | None:
         """Return the host of a domain (ASCII, lower case) without asking; None: it must be looked up."""

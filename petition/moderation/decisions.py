@@ -14,7 +14,8 @@ from petition.core.database import Connection, Record
 from petition.core.encryption import LetterKeys
 from petition.core.ids import LetterId, LogId, OrganizationId, SignatureId
 from petition.count_log.entries import Exit
-from petition.moderation import messages, queries
+from petition.moderation import evidence, messages, queries
+from petition.moderation import organization_queries as entry_queries
 from petition.moderation.model import Action, ActOutcome, ReviewStatus, ordered, status_after
 from petition.signatures import approval, counting, names, organization_queries, search_words, self_service_queries
 from petition.signatures.counting import CountChange, EntryChange
@@ -155,16 +156,41 @@ async def _approve_rows(
     if not held:
         return NO_CHANGE
     change = await approval.approve_rows(conn, letter_id, keys, held)
+    websites = {row["id"]: keys.reveal(row["private"]).get("website") for row in held}
+    await _correct_evidence(conn, letter_id, keys, websites, is_attached=True)
     typed = [keys.hide(_organization_fields(keys.reveal(row["private"]))) for row in held]
     await queries.store_typed(conn, letter_id, [row["id"] for row in held], typed)
     return change
+
+
+async def _correct_evidence(
+    conn: Connection,
+    letter_id: LetterId,
+    keys: LetterKeys,
+    typed: Mapping[SignatureId, str | None],
+    *,
+    is_attached: bool,
+) -> None:
+    """Work out the evidence of signatures anew whose entry has another website than was ``typed``.
+
+    Evidence is about the website beside which it stands: the entry's once a signature is attached to it.
+    """
+    for row in await entry_queries.entry_websites(conn, letter_id, list(typed)):
+        websites = typed[row["id"]], row["website"]
+        before, after = websites if is_attached else websites[::-1]
+        signals = evidence.corrected_signals(row["signals"], before, after, keys)
+        if signals != (row["signals"] or {}):
+            await entry_queries.store_signals(conn, letter_id, row["id"], signals, after)
 
 
 async def _hold_again(conn: Connection, letter_id: LetterId, keys: LetterKeys, moves: Sequence[SignatureMove]) -> None:
     """Detach representatives from their organizations, as they were before the first approval."""
     if ids := [move.id for move in moves if move.is_held_again]:
         rows = await queries.representatives(conn, letter_id, ids)
-        hidden = [keys.hide(_typed_fields(row, keys)) for row in rows]
+        fields = {row["id"]: _typed_fields(row, keys) for row in rows}
+        websites = {signature_id: typed.get("website") for signature_id, typed in fields.items()}
+        await _correct_evidence(conn, letter_id, keys, websites, is_attached=False)
+        hidden = [keys.hide(fields[row["id"]]) for row in rows]
         await queries.hold_again(conn, letter_id, [row["id"] for row in rows], hidden)
 
 

@@ -22,6 +22,9 @@ CORRECTED, CHECKED_FOR, OWN_BEFORE, SECOND_FOR, SPOKEN = (
     "spoken",
 )
 
+PROVEN = ("dns", "well_known")  # the website's domain names the letter: marks with the day of the look
+PROVEN_FOR = "proven_for"  # the digest of a former website's host, and its marks
+
 UNCHECKED = "unchecked"  # a second mailbox had lent its mark to the representative's, before the two had their own
 
 
@@ -45,6 +48,8 @@ class Evidence:
     is_second_former: bool = False  # the second mailbox was on the domain of the former website
     is_free_mail: bool = False
     is_imported: bool = False
+    dns: str | None = None  # the day on which the domain's TXT record named the letter
+    well_known: str | None = None  # … a file of the website
 
     @property
     def marks(self) -> tuple[Mark, ...]:
@@ -66,7 +71,13 @@ def evidence_of(website: str | None, signals: Mapping[str, object], *, is_import
         is_second_former=SECOND_FOR in signals,
         is_free_mail="free_mail" in signals,
         is_imported=is_imported,
+        dns=_day(signals, "dns"),
+        well_known=_day(signals, "well_known"),
     )
+
+
+def _day(signals: Mapping[str, object], mark: str) -> str | None:
+    return str(signals[mark]) if mark in signals else None
 
 
 def corrected_signals(
@@ -79,6 +90,7 @@ def corrected_signals(
         return changed
     was, now = (_digest(keys, host) for host in (old, new))
     _correct_domain(changed, after, keys, was, now)
+    _correct_proven(changed, was, now)
     if changed.get(SECOND_FOR) is not None and changed[SECOND_FOR] == now:
         changed["second"] = True
         del changed[SECOND_FOR]
@@ -106,6 +118,18 @@ def _correct_domain(
     signals.pop("own_domain", None)
     if is_own:
         signals["own_domain"] = True
+
+
+def _correct_proven(signals: dict[str, object], was: str | None, now: str | None) -> None:
+    """Put aside what the domain of the former website said; it returns with that website."""
+    marks = {mark: signals.pop(mark) for mark in PROVEN if mark in signals}
+    former = signals.pop(PROVEN_FOR, None)
+    if isinstance(former, list) and now is not None and former[0] == now:
+        signals.update(former[1])
+    elif marks:
+        signals[PROVEN_FOR] = [was, marks]
+    elif former is not None:
+        signals[PROVEN_FOR] = former
 
 
 def _is_own(known: list[str], website: str | None, keys: LetterKeys) -> bool:

@@ -16,11 +16,21 @@ LOCK_SIGNALS = """
 SELECT id, signals FROM signature WHERE letter = $1 AND organization = $2 ORDER BY id FOR UPDATE
 """
 
+LOCK_SIGNALS_OF_BOTH = """
+SELECT id, signals, organization FROM signature WHERE letter = $1 AND organization = ANY($2::bigint[])
+ORDER BY id FOR UPDATE
+"""
+
 # What is on the website's domain is no reason to look any more; what is not was in sight of the moderator who corrects.
 STORE_SIGNALS = """
 UPDATE signature SET signals = $3::jsonb,
        flags = CASE WHEN $3::jsonb ? 'own_domain' OR $4 THEN array_remove(flags, 'other_domain') ELSE flags END
 WHERE letter = $1 AND id = $2
+"""
+
+ENTRY_WEBSITES = """
+SELECT s.id, s.signals, o.website FROM signature s JOIN organization o ON o.letter = s.letter AND o.id = s.organization
+WHERE s.letter = $1 AND s.id = ANY($2::bigint[])
 """
 
 STORE_NAMES = """
@@ -76,6 +86,18 @@ async def store_held(conn: Connection, letter_id: LetterId, signature_id: Signat
 async def lock_signals(conn: Connection, letter_id: LetterId, organization_id: OrganizationId) -> list[Record]:
     """Lock the signatures for an organization; return their signals, by id."""
     return await conn.fetch(LOCK_SIGNALS, letter_id, organization_id)
+
+
+async def lock_signals_of_both(
+    conn: Connection, letter_id: LetterId, organizations: Sequence[OrganizationId]
+) -> list[Record]:
+    """Lock the signatures for some organizations; return id, signals and organization, by id."""
+    return await conn.fetch(LOCK_SIGNALS_OF_BOTH, letter_id, organizations)
+
+
+async def entry_websites(conn: Connection, letter_id: LetterId, ids: Sequence[SignatureId]) -> list[Record]:
+    """Return id, signals and the website of the entry of signatures that are attached to one."""
+    return await conn.fetch(ENTRY_WEBSITES, letter_id, ids)
 
 
 async def store_signals(

@@ -172,7 +172,8 @@ async def merge(
     # lock order: see docs/decisions/lock-order.md
     if organization_id == into:
         raise Refused(SAME_ORGANIZATION)
-    signature_ids = await queries.signatures_of(conn, actor.letter_id, organization_id)
+    signatures = await queries.lock_signals_of_both(conn, actor.letter_id, [organization_id, into])
+    signature_ids = [row["id"] for row in signatures if row["organization"] == organization_id]
     await organization_queries.lock(conn, actor.letter_id)
     locked = await decision_queries.lock_organizations(conn, actor.letter_id, [organization_id, into])
     rows = {row["id"]: row for row in locked}
@@ -190,8 +191,23 @@ async def merge(
     await queries.store_past(conn, actor.letter_id, log_id, keys.hide(past), organization_id=organization_id)
     await queries.merge_into(conn, actor.letter_id, [organization_id, *followers], into)
     before = {organization_id: source, into: target}
+    await _correct_signals_of(conn, actor.letter_id, keys, signatures, before, merged.website)
     await _move(conn, actor.letter_id, signature_ids, (organization_id, into), before=before, after={into: merged})
     return log_id
+
+
+async def _correct_signals_of(
+    conn: Connection,
+    letter_id: LetterId,
+    keys: LetterKeys,
+    rows: Sequence[Record],
+    before: Mapping[OrganizationId, EntryNames],
+    website: str | None,
+) -> None:
+    """Work out the evidence of several entries' signatures anew, which stand beside one website from now on."""
+    for organization_id, names_before in before.items():
+        own = [row for row in rows if row["organization"] == organization_id]
+        await _correct_signals(conn, letter_id, keys, own, (names_before.website, website))
 
 
 def _merged(target: EntryNames, source: EntryNames) -> EntryNames:
@@ -268,7 +284,7 @@ async def _undo_merge(conn: Connection, actor: Actor, keys: LetterKeys, act: Rec
         return ActOutcome(missed=tuple(act["ids"]))
     change: Any = keys.reveal(past["fields"])
     organization_id, into = act["ids"][:2]
-    await decision_queries.lock(conn, actor.letter_id, change["signatures"])
+    signatures = await queries.lock_signals(conn, actor.letter_id, into)
     await organization_queries.lock(conn, actor.letter_id)
     rows = await decision_queries.lock_organizations(conn, actor.letter_id, [organization_id, into])
     if len(rows) < 2 or any(row["merged_into"] != into for row in rows if row["id"] == organization_id):
@@ -280,6 +296,10 @@ async def _undo_merge(conn: Connection, actor: Actor, keys: LetterKeys, act: Rec
     await queries.merge_into(conn, actor.letter_id, [organization_id, *change["followers"]], None)
     await queries.merge_into(conn, actor.letter_id, change["followers"], organization_id)
     organizations = into, organization_id
+    split = set(change["signatures"])
+    for website, is_split in ((before[organization_id].website, True), (target.website, False)):
+        own = [row for row in signatures if (row["id"] in split) is is_split]
+        await _correct_signals(conn, actor.letter_id, keys, own, (before[into].website, website))
     await _move(conn, actor.letter_id, change["signatures"], organizations, before=before, after={into: target})
     return outcome
 

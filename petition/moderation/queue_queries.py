@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 
 from petition.core.database import Connection, Record
 from petition.core.ids import LetterId, LogId, SignatureId
+from petition.letters import count_step_queries
 from petition.moderation.model import ANY, Action, Filter, Source, Wait
 
 PAGE_SCAN = 2_000  # rows scanned for a page
@@ -17,10 +18,12 @@ STEP_SCAN = 5_000  # rows scanned for one step of a bulk act
 TOTAL_SCAN = 10_000  # rows scanned to count the matches
 MAX_COUNTED = 1000
 
-_COLUMNS = """
-s.id, s.kind, s.state, s.visibility, s.name, s.affiliation, s.city, s."position", s.country, s.private, s.read_lang,
-s.import IS NOT NULL AS imported, s.signals, s.flags, s.group_number, s.organization, s.signed_at, s.listed_at,
-s.removed_for, coalesce(s.last_act, 0) AS last_act, s.sealed IS NOT NULL AS is_sealed
+# In a sensitive letter no one reads a country of fewer than ten people.
+_COUNTRY = count_step_queries.shown_country("s.country")
+_COLUMNS = f"""
+s.id, s.kind, s.state, s.visibility, s.name, s.affiliation, s.city, s."position", s.private, {_COUNTRY} AS country,
+s.read_lang, s.import IS NOT NULL AS imported, s.signals, s.flags, s.group_number, s.organization, s.signed_at,
+s.listed_at, s.removed_for, coalesce(s.last_act, 0) AS last_act, s.sealed IS NOT NULL AS is_sealed
 """
 
 _NEWEST_FIRST = "ORDER BY s.listed_at DESC, s.id DESC"
@@ -77,14 +80,14 @@ SELECT (SELECT count(*) FROM (
          AS answered
 """
 
-COUNTRIES = """
+COUNTRIES = f"""
 WITH RECURSIVE known AS (
   (SELECT country FROM signature WHERE letter = $1 AND country IS NOT NULL ORDER BY country LIMIT 1)
   UNION ALL
   SELECT (SELECT s.country FROM signature s WHERE s.letter = $1 AND s.country > k.country ORDER BY s.country LIMIT 1)
   FROM known k WHERE k.country IS NOT NULL
 )
-SELECT country FROM known WHERE country IS NOT NULL
+SELECT s.country FROM known s WHERE {_COUNTRY} IS NOT NULL
 """
 
 PARTNERS = "SELECT name, title FROM partner WHERE letter = $1 ORDER BY name"
@@ -162,7 +165,7 @@ class Conditions:
             partner = f"SELECT p.id FROM partner p WHERE p.letter = $1 AND p.name = {self._parameter(filter.partner)}"
             conditions.append(f"s.signals ? 'partner' AND s.signals -> 'partner' = to_jsonb(({partner}))")
         if filter.country:
-            conditions.append(f"s.country = {self._parameter(filter.country)}")
+            conditions += [f"s.country = {self._parameter(filter.country)}", f"{_COUNTRY} IS NOT NULL"]
         return conditions
 
     def _unindexed(self, filter: Filter) -> list[str]:

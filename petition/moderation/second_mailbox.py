@@ -15,6 +15,7 @@ from petition.core.errors import Refused
 from petition.core.i18n import N_
 from petition.core.ids import LetterId, SignatureId
 from petition.core.keeper import NO_KEEPER, KeeperClient, KeeperPurpose
+from petition.signatures import counting
 from petition.signatures.signals import is_own_domain
 
 PURPOSE = "second"
@@ -73,6 +74,7 @@ async def store_answer(conn: Connection, letter_id: LetterId, signature_id: Sign
     """Store ``YES`` or ``NO``. The same answer again, or one about a signature that is gone, changes nothing."""
     if await conn.fetchval(ANSWER, letter_id, signature_id, answer) is not None:
         await audit_log.record(conn, None, letter_id, LOGGED[answer], ids=[signature_id])
+        await counting.move_revision(conn, letter_id)  # pages say how an organization is proven
 
 
 def answer_in(signals: Mapping[str, object] | None) -> str | None:

@@ -118,7 +118,14 @@ WHERE m.organizer = $1 AND m.role = 'owner'
 ORDER BY l.slug
 """
 
-REMOVE_ORGANIZER = "DELETE FROM organizer WHERE id = $1 RETURNING admin"
+# Pages that name the account as vouching for an organization are evicted, with stale copies.
+REMOVE_ORGANIZER = """
+WITH pages AS (
+  UPDATE letter SET revision = revision + 1, purges = purges + 1
+  WHERE id IN (SELECT letter FROM voucher WHERE organizer = $1)
+)
+DELETE FROM organizer WHERE id = $1 RETURNING admin
+"""
 
 IS_MEMBER = """
 SELECT EXISTS (SELECT FROM member m JOIN organizer o ON o.id = m.organizer WHERE m.letter = $1 AND o.digest = $2)

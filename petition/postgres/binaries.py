@@ -35,7 +35,7 @@ def find(account: Account, home: Path, major: int | None) -> Binaries:
     (an environment below a closed folder) are copied into ``home``. Raises ``EmbeddedError``.
     """
     seen = []
-    for folder in _folders():
+    for folder in folders():
         binaries = _examine(folder)
         if binaries is None or binaries.major < OLDEST:
             continue
@@ -55,7 +55,8 @@ def find(account: Account, home: Path, major: int | None) -> Binaries:
     )
 
 
-def _folders() -> Iterator[Path]:
+def folders() -> Iterator[Path]:
+    """Yield the folders in which PostgreSQL's programs may be, the preferred first."""
     chosen = os.environ.get("PETITION_POSTGRES_BIN")
     if chosen:
         yield Path(chosen)

@@ -1,7 +1,7 @@
 """Organizations that wait, and approving them: a name is shown only after a moderator has read it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from petition.core.database import Connection, Record
@@ -48,14 +48,19 @@ class Held:
     signals: Mapping[str, object]
     signed_at: datetime
 
+    def without_names(self) -> "Held":
+        return replace(
+            self, organization_en=None, organization_ru=None, website=None, representative=None, position=None
+        )
+
 
 async def held(conn: Connection, letter_id: LetterId, keys: LetterKeys) -> list[Held]:
-    """Return what waits, oldest first. Raises ``KeyDestroyed`` if the names cannot be read any more."""
+    """Return what waits, oldest first; without names if their key is gone. Raises ``KeyDestroyed`` for another key."""
     return [_held(row, keys) for row in await conn.fetch(HELD, letter_id)]
 
 
 def _held(row: Record, keys: LetterKeys) -> Held:
-    fields = keys.reveal(row["private"])
+    fields = keys.reveal_if_left(row["private"])
     return Held(
         id=row["id"],
         organization_en=fields.get("organization_en"),

@@ -220,6 +220,7 @@ def _columns_to_add(signature: _Signature) -> tuple[Any, ...]:
         signature.flags,
         signature.crowd.group if signature.crowd else None,
         stored.sealed,
+        int(signature.fields["employer"]) if "employer" in signature.fields else None,
     )
 
 

@@ -1,6 +1,6 @@
 """The form's input, turned into trusted values or into error messages."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
@@ -9,13 +9,17 @@ from petition.core.email_addresses import BadAddress, Mailbox
 from petition.core.i18n import N_
 from petition.core.text_cleaning import has_direction_mark, has_hidden
 from petition.formats.cells import is_placeholder
+from petition.letters.parties import Employer
 from petition.signatures import countries, names, signals
-from petition.signatures.model import Kind, Visibility
+from petition.signatures.model import AFFILIATION, Kind, Visibility
 
 CHOOSE_VISIBILITY = N_("Choose who may see the name.")
 CHOOSE_KIND = N_("Choose whether you sign for yourself or for an organization.")
 AGREE = N_("We need your consent: without it we may not keep anything.")
 WEBSITE = N_("This is not a web address. It should look like https://example.org.")
+
+NOT_AN_EMPLOYER = N_("To sign as an employee, enter your mailbox on a domain of one of these organizations.")
+NOT_TAGGED = N_("Enter this address without “+” and what follows it.")
 
 MAX_WEBSITE = 200  # characters
 
@@ -60,14 +64,18 @@ def is_ticked(form: Mapping[str, str], key: str) -> bool:
 
 
 def read(
-    form: Mapping[str, str], languages: tuple[str, ...] = countries.DEFAULT_LANGUAGES
+    form: Mapping[str, str],
+    languages: tuple[str, ...] = countries.DEFAULT_LANGUAGES,
+    employers: Sequence[Employer] = (),
 ) -> SignForm | dict[str, str]:
     """Return the valid form, or the errors: field → message for the catalogues, in the order of the fields.
 
     Only fields of the kind are read; without ``kind`` it is a person's form. What is optional and cannot be stored is
-    left out and never an error. Country names are known in ``languages``.
+    left out and never an error. Country names are known in ``languages``; ``employers`` are those that are offered.
     """
     reader = _FormReader(form, languages)
+    if employers and form.get("visibility") == AFFILIATION and kind_of(form) is Kind.PERSON:
+        return reader.employee(employers)
     return reader.organization() if kind_of(form) is Kind.ORGANIZATION else reader.person()
 
 
@@ -92,6 +100,16 @@ class _FormReader:
                 self._detail(detail)
             self._country()
         return self._finish(Kind.PERSON, self._rest(), visibility, [self._fields.get("name", "")])
+
+    def employee(self, employers: Sequence[Employer]) -> SignForm | dict[str, str]:
+        # As for `counted`: the identifying fields are never read. The employer is known by the mailbox alone.
+        mailbox = self._rest()
+        if mailbox is not None:
+            employer = next((one for one in employers if mailbox.domain in one.domains), None)
+            self._check("email", NOT_AN_EMPLOYER if employer is None else NOT_TAGGED if mailbox.is_tagged else None)
+            if employer is not None:
+                self._fields["employer"] = str(employer.id)
+        return self._finish(Kind.PERSON, mailbox, Visibility.COUNTED, [])
 
     def organization(self) -> SignForm | dict[str, str]:
         both_names = {key: self._cleaned(key) for key in ("organization_en", "organization_ru")}

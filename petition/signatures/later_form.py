@@ -48,11 +48,17 @@ async def replace_by(
         typed.pop(LEFT_OUT, None)
         sealed = sealed_names.take(typed)
         visibility = Visibility(typed["visibility"])
-        await self_service.store(conn, letter, row, _fields(row, letter, typed), visibility, sealed)
+        await self_service.store(
+            conn, letter, row, _fields(row, letter, typed), visibility, sealed, _employer_id(typed)
+        )
         # After the visibility: the earlier form may have been counted only, and such a row has no country.
         if row["kind"] == Kind.PERSON and visibility is not Visibility.COUNTED:
             await self_service_queries.set_country(conn, letter.id, signature_id, typed.get("country"))
         return True
+
+
+def _employer_id(typed: dict[str, str]) -> int | None:
+    return int(typed["employer"]) if "employer" in typed else None
 
 
 def _fields(row: Record, letter: Letter, typed: dict[str, str]) -> dict[str, str]:

@@ -16,6 +16,7 @@ from petition.core.errors import NotFound
 from petition.core.ids import LetterId
 from petition.signatures import listing_queries as queries
 from petition.signatures import names, search_words
+from petition.signatures.evidence_kinds import in_order
 from petition.signatures.listing_queries import MAX_RESULTS
 from petition.signatures.model import Kind, Signatory
 
@@ -195,4 +196,6 @@ def _entry(kind: Kind, row: Record) -> Signatory:
         name_ru=row["name_ru"],
         website=row["website"],
         representatives=tuple(row["representatives"]),
+        evidence=in_order(row["evidence"]),
+        vouched_by=tuple(row["vouched_by"]),
     )

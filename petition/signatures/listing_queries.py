@@ -24,7 +24,16 @@ SELECT o.id, o.listed_at, o.name_en, o.name_ru, o.website, o.name_key, ARRAY(
     AND s.state = 'confirmed' AND s.visibility = 'public' AND s.name IS NOT NULL
     AND {count_step_queries.is_listed("s.id")}
   ORDER BY s.listed_at, s.id LIMIT {MAX_REPRESENTATIVES}
-) AS representatives
+) AS representatives, ARRAY(
+  SELECT DISTINCT e.kind FROM signature s, unnest(evidence_of(s)) AS e (kind)
+  WHERE s.letter = o.letter AND s.organization = o.id AND s.state = 'confirmed'
+    AND {count_step_queries.is_listed("s.id")}
+) AS evidence, ARRAY(
+  SELECT DISTINCT v.name FROM signature s JOIN voucher v ON v.letter = s.letter AND v.signature = s.id
+  WHERE s.letter = o.letter AND s.organization = o.id AND s.state = 'confirmed'
+    AND {count_step_queries.is_listed("s.id")}
+  ORDER BY 1 LIMIT {MAX_REPRESENTATIVES}
+) AS vouched_by
 FROM organization o
 WHERE o.letter = $1 AND o.merged_into IS NULL AND EXISTS (
   SELECT FROM signature s WHERE s.letter = o.letter AND s.organization = o.id AND s.state = 'confirmed'

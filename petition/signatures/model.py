@@ -6,8 +6,9 @@ from enum import StrEnum
 
 from petition.core.i18n import N_
 from petition.letters.model import Counts
+from petition.signatures.evidence_kinds import EvidenceKind
 
-__all__ = ["REASONS", "Counts", "Kind", "Reason", "Signatory", "SignatureState", "Visibility"]
+__all__ = ["AFFILIATION", "REASONS", "Counts", "Kind", "Reason", "Signatory", "SignatureState", "Visibility"]
 
 
 class Kind(StrEnum):
@@ -23,6 +24,10 @@ class Visibility(StrEnum):
     PUBLIC = "public"
     ORGANIZERS = "organizers"
     COUNTED = "counted"
+
+
+# A choice beside these, stored as COUNTED with the employer: shown are its name and a number, never a signatory's name.
+AFFILIATION = "affiliation"
 
 
 class SignatureState(StrEnum):
@@ -74,3 +79,5 @@ class Signatory:
     name_ru: str | None = None
     website: str | None = None
     representatives: tuple[str, ...] = ()
+    evidence: tuple[EvidenceKind, ...] = ()  # of an organization, the strongest first
+    vouched_by: tuple[str, ...] = ()  # organizers, by the names they agreed to

@@ -30,7 +30,7 @@ SELECT id FROM letter WHERE names_ended_at IS NOT NULL AND names_erased_at IS NU
 LOCK_NAMED = """
 SELECT id, kind, state, removed_from, visibility, name_key FROM signature
 WHERE letter = $1 AND id > $2 AND state <> 'withdrawn'
-  AND (state = 'held' OR num_nonnulls(name, affiliation, city, name_key, "position", private, sealed) > 0)
+  AND (state = 'held' OR num_nonnulls(name, affiliation, city, name_key, "position", private, sealed, employer) > 0)
 ORDER BY id LIMIT $3 FOR UPDATE
 """
 
@@ -41,7 +41,7 @@ WITH notes AS (DELETE FROM note WHERE letter = $1 AND signature = ANY($2::bigint
      typed AS (DELETE FROM typed WHERE letter = $1 AND signature = ANY($2::bigint[])),
      past AS (DELETE FROM past WHERE letter = $1 AND signature = ANY($2::bigint[]))
 UPDATE signature SET name = NULL, affiliation = NULL, city = NULL, name_key = NULL, "position" = NULL, private = NULL,
-       sealed = NULL,
+       sealed = NULL, employer = NULL,
        country = CASE WHEN kind = 'organization' THEN country END, visible_until = NULL, hide_as = NULL,
        visibility = CASE WHEN kind = 'organization' THEN 'organizers' ELSE 'counted' END::visibility, erased_at = now()
 WHERE letter = $1 AND id = ANY($2::bigint[])
@@ -72,7 +72,7 @@ WHERE id = $1 AND names_erased_at IS NULL AND names_ended_at < now() - interval 
 
 REMOVED_LONG_AGO = f"""
 s.state = 'removed' AND s.erased_at IS NULL
-AND num_nonnulls(s.name, s.affiliation, s.city, s.name_key, s."position", s.private, s.sealed) > 0
+AND num_nonnulls(s.name, s.affiliation, s.city, s.name_key, s."position", s.private, s.sealed, s.employer) > 0
 AND EXISTS (SELECT FROM log g WHERE g.id = s.last_act AND g.at <= now() - {REMOVED.sql})
 """
 

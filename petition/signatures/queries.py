@@ -65,17 +65,18 @@ ORDER BY p.letter, p.id FOR UPDATE OF p
 ADD_SIGNATURES = f"""
 INSERT INTO signature (letter, id, signed_at, listed_at, kind, state, visibility, version, consent, country, read_lang,
                        mail_lang, digest, name, affiliation, city, name_key, private, signals, network, domain,
-                       mail_host, flags, group_number, sealed)
+                       mail_host, flags, group_number, sealed, employer)
 SELECT letter, id, signed_at, {count_step_queries.LISTED_AT}, kind, state, visibility, version, consent,
        country, read_lang, mail_lang, digest, name, affiliation, city, name_key, private, signals,
        network, domain, mail_host, string_to_array(flags, ','),
-       coalesce(group_number, (signals ->> 'burst')::bigint), sealed
+       coalesce(group_number, (signals ->> 'burst')::bigint), sealed, employer
 FROM unnest($1::integer[], $2::bigint[], $3::timestamptz[], $4::kind[], $5::signature_state[], $6::visibility[],
             $7::smallint[], $8::smallint[], $9::text[], $10::text[], $11::text[], $12::bytea[], $13::text[],
             $14::text[], $15::text[], $16::text[], $17::bytea[], $18::jsonb[], $19::bytea[], $20::bytea[],
-            $21::bytea[], $22::text[], $23::bigint[], $24::bytea[])
+            $21::bytea[], $22::text[], $23::bigint[], $24::bytea[], $25::integer[])
   AS u (letter, id, signed_at, kind, state, visibility, version, consent, country, read_lang, mail_lang, digest, name,
-        affiliation, city, name_key, private, signals, network, domain, mail_host, flags, group_number, sealed)
+        affiliation, city, name_key, private, signals, network, domain, mail_host, flags, group_number, sealed,
+        employer)
 ORDER BY letter, kind, digest, id
 ON CONFLICT DO NOTHING RETURNING letter, id
 """

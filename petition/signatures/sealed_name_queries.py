@@ -11,7 +11,7 @@ NOTE_DUE = """
 UPDATE letter l SET names_due_at = now()
 FROM (
   SELECT l.id FROM letter l LEFT JOIN published_count c ON c.letter = l.id
-  WHERE l.names_due_at IS NULL AND l.version IS NOT NULL
+  WHERE l.names_due_at IS NULL AND l.version IS NOT NULL AND l.names_ended_at IS NULL
     AND (now() >= l.publish_at_date OR c.people + c.organizations - c.imported >= l.publish_at_number)
   ORDER BY l.id FOR NO KEY UPDATE OF l
 ) AS due WHERE due.id = l.id

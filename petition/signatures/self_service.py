@@ -19,16 +19,18 @@ from petition.core.ids import SignatureId
 from petition.core.keeper import NO_KEEPER, KeeperClient, KeeperPurpose
 from petition.count_log.entries import Exit
 from petition.letters.model import Letter
+from petition.letters.parties import Party
 from petition.signatures import counting, countries, names, sealed_names, search_words
 from petition.signatures import self_service_queries as queries
 from petition.signatures.counting import CountChange, EntryChange
 from petition.signatures.forms import CHOOSE_VISIBILITY, country_of, optional_text
-from petition.signatures.model import Kind, Reason, SignatureState, Visibility
+from petition.signatures.model import AFFILIATION, Kind, Reason, SignatureState, Visibility
 
 NAME_NEEDED = N_("We never stored your name. To show it, enter it here.")
 NOT_NOW = N_("This signature can no longer be changed.")
 NAMES_GONE = N_("The names of this letter have been deleted, as it had promised. None can be stored any more.")
 OTHER_ADDRESS = N_("This is not the address that this signature was made with.")
+NOT_LATER = N_("This needs a mailbox at the organization: withdraw your signature, then sign again with that mailbox.")
 NO_NAME = N_("We do not store your name, so there is nothing to correct.")
 
 DETAILS = {Kind.PERSON: ("affiliation", "city"), Kind.ORGANIZATION: ("position",)}
@@ -65,7 +67,12 @@ class SignatureDetails:
     removed_for: Reason | None
     visible_until: date | None  # from that day on (UTC) the name is hidden
     hide_as: Visibility | None  # its visibility then
+    employer: Mapping[str, str] | None = None  # its names: shown is an employee of it, and no name is stored
     is_sealed: bool = False  # names are stored, and no one can read them until they are shown with all others
+
+    @property
+    def employer_party(self) -> Party | None:
+        return Party(self.employer) if self.employer else None
 
     @property
     def fields(self) -> dict[str, str]:
@@ -75,9 +82,10 @@ class SignatureDetails:
 
     def as_json(self) -> dict[str, object]:
         """Return everything, for the signatory to download; times as ISO 8601 in UTC."""
+        stored = asdict(self) | ({"visibility": AFFILIATION} if self.employer else {})
         return {
             key: value.isoformat().replace("+00:00", "Z") if isinstance(value, date) else value
-            for key, value in asdict(self).items()
+            for key, value in stored.items()
         }
 
 
@@ -117,6 +125,7 @@ def _details_in(row: Record, keys: LetterKeys) -> SignatureDetails:
         listed_at=row["listed_at"],
         removed_for=Reason(row["removed_for"]) if row["removed_for"] in set(Reason) else None,
         is_sealed=row["sealed"] is not None,
+        employer=row["employer_names"],
         visible_until=row["visible_until"],
         hide_as=Visibility(row["hide_as"]) if row["hide_as"] else None,
     )
@@ -142,6 +151,10 @@ async def change_visibility(
     """Change who may see the name; ``name`` is needed when none is stored. Raises ``Refused``, ``NotFound``."""
     async with database.transaction() as conn:
         row = await lock(conn, letter, signature_id)
+        if visibility == AFFILIATION:
+            if row["employer"] is None:  # the address that would prove it is gone
+                raise Refused(NOT_LATER if letter.offered_employers else CHOOSE_VISIBILITY, "visibility")
+            return
         try:
             after = Visibility(visibility)
         except ValueError:
@@ -347,16 +360,17 @@ async def store(
     fields: dict[str, str],
     visibility: Visibility,
     sealed: bytes | None = None,
+    employer_id: int | None = None,
 ) -> None:
     """Store the fields as ``visibility`` allows; update the search words and the count.
 
-    ``sealed`` are the fields that only the worker can open.
+    ``sealed`` are the fields that only the worker can open; ``employer_id`` is of a later form of an employee.
     """
     # lock order: see docs/decisions/lock-order.md
     if visibility is Visibility.COUNTED:
         sealed = None
     columns = columns_of(letter.keys, row, fields, visibility, is_sealed=sealed is not None)
-    await queries.store_names(conn, letter.id, row["id"], visibility.value, columns, sealed)
+    await queries.store_names(conn, letter.id, row["id"], visibility.value, columns, sealed, employer_id)
     if row["state"] != SignatureState.CONFIRMED or row["kind"] != Kind.PERSON:
         return
     name_key = columns[4]

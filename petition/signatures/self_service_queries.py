@@ -9,6 +9,7 @@ from petition.core.ids import LetterId, OrganizationId, SignatureId
 SIGNATURE = """
 SELECT s.*, (SELECT l.names_ended_at IS NOT NULL FROM letter l WHERE l.id = s.letter) AS names_have_ended,
        o.name_en, o.name_ru, o.website,
+       (SELECT e.names FROM employer e WHERE e.letter = s.letter AND e.id = s.employer) AS employer_names,
        ARRAY(SELECT c.purpose FROM contact c WHERE c.letter = s.letter AND c.signature = s.id ORDER BY 1) AS purposes,
        (SELECT c.until FROM contact c
         WHERE c.letter = s.letter AND c.signature = s.id AND c.purpose = 'representative') AS kept_until
@@ -20,7 +21,7 @@ LOCK_SIGNATURE = SIGNATURE + "FOR UPDATE OF s"
 
 STORE_NAMES = """
 UPDATE signature SET visibility = $3::visibility, name = $4, affiliation = $5, city = $6, "position" = $7,
-       name_key = $8, private = $9, sealed = $10,
+       name_key = $8, private = $9, sealed = $10, employer = $11,
        country = CASE WHEN $3::visibility = 'counted' THEN NULL ELSE country END,
        visible_until = CASE WHEN $3::visibility = 'public' THEN visible_until END,
        hide_as = CASE WHEN $3::visibility = 'public' THEN hide_as END
@@ -35,7 +36,8 @@ WITHDRAW = """
 UPDATE signature SET state = 'withdrawn', visibility = 'counted', organization = NULL, country = NULL, read_lang = NULL,
        mail_lang = NULL, digest = NULL, name = NULL, affiliation = NULL, city = NULL,
        name_key = NULL, "position" = NULL, private = NULL, sealed = NULL, signals = NULL, network = NULL,
-       domain = NULL, mail_host = NULL, visible_until = NULL, hide_as = NULL, flags = '{}', group_number = NULL
+       domain = NULL, mail_host = NULL, visible_until = NULL, hide_as = NULL, flags = '{}', group_number = NULL,
+       employer = NULL
 WHERE letter = $1 AND id = $2 AND state IN ('confirmed', 'held')
 """
 
@@ -66,9 +68,13 @@ WHERE letter = $1 AND id = $2
 ON CONFLICT (letter, signature, purpose) DO NOTHING
 """
 
-# What moderators and readers wrote about it, and former names.
+# What moderators and readers wrote about it, former names, and mail about it that waits with the address. (A mail that
+# is being sent finds that there is no such signature any more.)
 DELETE_ATTACHED = """
-WITH notes AS (DELETE FROM note WHERE letter = $1 AND signature = $2),
+WITH mails AS (
+       DELETE FROM outbox WHERE letter = $1 AND purpose IN ('decision', 'message', 'second') AND lease IS NULL
+         AND (details ->> 'signature')::bigint = $2),
+     notes AS (DELETE FROM note WHERE letter = $1 AND signature = $2),
      reports AS (DELETE FROM report WHERE letter = $1 AND signature = $2),
      messages AS (DELETE FROM message WHERE letter = $1 AND signature = $2),
      typed AS (DELETE FROM typed WHERE letter = $1 AND signature = $2)
@@ -127,9 +133,11 @@ async def store_names(
     visibility: str,
     columns: Sequence[object],
     sealed: bytes | None = None,
+    employer_id: int | None = None,
 ) -> None:
-    """Store the visibility, the columns name, affiliation, city, position, name_key, private, and what is sealed."""
-    await conn.execute(STORE_NAMES, letter_id, signature_id, visibility, *columns, sealed)
+    """Store the visibility, the columns name, affiliation, city, position, name_key, private, what is sealed, and the
+    employer of one who signs without a name."""
+    await conn.execute(STORE_NAMES, letter_id, signature_id, visibility, *columns, sealed, employer_id)
 
 
 async def set_country(conn: Connection, letter_id: LetterId, signature_id: SignatureId, code: str | None) -> None:

@@ -64,6 +64,17 @@ FROM (
 """
 
 
+# Until the end of a day, so that no number of them moves in the moment in which someone signs.
+FORMS_UNTIL = f"""
+SELECT coalesce(sum(signed_up), 0)::bigint AS asked, coalesce(sum(confirmed), 0)::bigint AS confirmed
+FROM (
+  SELECT signed_up, confirmed FROM statistics_hour WHERE letter = $1 AND hour < $2
+  UNION ALL
+  SELECT signed_up, confirmed
+  FROM (SELECT hour, {_OF_HOUR} FROM statistics_change WHERE letter = $1 AND hour < $2 GROUP BY hour) AS new
+) AS changes
+"""
+
 IS_SENSITIVE = "SELECT sensitive FROM letter WHERE id = $1"
 
 TALLIES = "SELECT counted_on, people FROM tally WHERE letter = $1 AND ended_at IS NULL ORDER BY counted_on, id"
@@ -79,6 +90,12 @@ async def fold(database: Database) -> int:
 async def totals(conn: Connection, letter_id: LetterId) -> Iterable[Record]:
     """Return (what, value, number) of a letter's figures, with the count and the partners' part of it."""
     return await conn.fetch(TOTALS, letter_id)
+
+
+async def forms_until(conn: Connection, letter_id: LetterId, end: datetime) -> tuple[int, int]:
+    """Return how many forms were sent in before ``end``, the beginning of an hour, and how many were confirmed."""
+    row = await conn.fetchrow(FORMS_UNTIL, letter_id, end)
+    return (0, 0) if row is None else (row["asked"], row["confirmed"])
 
 
 async def is_sensitive(conn: Connection, letter_id: LetterId) -> bool:

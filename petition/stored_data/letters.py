@@ -75,11 +75,16 @@ TABLES = (
         "count_step",
         N_("the count of a small sensitive letter, as readers see it"),
         "letter stepped_at is_small people organizations hidden imported listed_people listed_organizations"
-        " signature_ids hours partners countries",
+        " signature_ids hours partners countries evidence",
         words.TO_COUNT,
     ),
     _public("count_hour", N_("how the count moved"), "letter hour people organizations listed", words.TO_COUNT),
     _public("partner", N_("sites that lead readers to a letter"), "letter id name title in_api created_at retired_at"),
+    _public(
+        "employer",
+        N_("employers whose employees may sign without names"),
+        "letter id names domains added_at stopped_at",
+    ),
     _public("count_partner", N_("how many came from them"), "letter partner people representatives", words.TO_COUNT),
     Table(
         "count_log",

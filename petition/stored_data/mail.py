@@ -2,7 +2,7 @@
 
 from petition.core.i18n import N_
 from petition.stored_data import words
-from petition.stored_data.model import Expiry, Form, Reader, Subject, Table, Until, clear, personal, secret
+from petition.stored_data.model import Expiry, Form, Reader, Subject, Table, Until, clear, content, personal, secret
 
 _ABOUT = Subject.INSTALLATION
 
@@ -25,8 +25,20 @@ TABLES = (
                 "id letter purpose kind pending lang attempts due_at lease created_at priority relay details",
                 words.NUMBERS,
             ),
-            personal("digest", words.FINGERPRINT, Form.DIGEST),
-            personal("sealed", words.ADDRESS, Form.SEALED),
+            personal(
+                "digest",
+                words.FINGERPRINT,
+                Form.DIGEST,
+                content("address", marks="lost_link"),
+                content("address", stages="confirmed refused removed", marks="decided"),
+            ),
+            personal(
+                "sealed",
+                words.ADDRESS,
+                Form.SEALED,
+                content("address", marks="lost_link"),
+                content("address", stages="confirmed refused removed", marks="decided"),
+            ),
         ),
     ),
     Table(

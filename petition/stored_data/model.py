@@ -13,6 +13,7 @@ class Form(StrEnum):
     CLEAR = N_("as it is")
     ENCRYPTED = N_("encrypted; opened with the letter’s key")
     SEALED = N_("sealed; only the worker can open it")
+    FOR_OTHERS = N_("only the key’s owner can open it; we do not have it")
     DIGEST = N_("fingerprint under a secret key")
     WRAPPED = N_("key, encrypted under the installation’s secret")
 
@@ -38,6 +39,50 @@ class Subject(StrEnum):
     ADDRESSEES = N_("addressees")
     LETTERS = N_("letters")
     INSTALLATION = N_("the installation")
+
+
+class TypedValue(StrEnum):
+    """What a signatory types. The search for leaks (tests/leaks) finds it where ``StoredContent`` says, or fails."""
+
+    NAME = "name"
+    AFFILIATION = "affiliation"
+    CITY = "city"
+    POSITION = "position"
+    ORGANIZATION = "organization"
+    WEBSITE = "website"
+    ADDRESS = "address"
+    MESSAGE = "message"  # an answer to the organizers
+
+
+@dataclass(frozen=True, slots=True)
+class StoredContent:
+    """Values that a column has, and of which signatures: words of ``SignatureCase``, none of which stand for all."""
+
+    values: frozenset[TypedValue]
+    kinds: frozenset[str] = frozenset()
+    visibilities: frozenset[str] = frozenset()
+    stages: frozenset[str] = frozenset()
+    marks: frozenset[str] = frozenset()  # that it has
+    without: frozenset[str] = frozenset()  # that it does not have
+    form: "Form | None" = None  # within the column's own
+
+
+def content(
+    values: str,
+    kinds: str = "",
+    visibilities: str = "",
+    stages: str = "",
+    *,
+    marks: str = "",
+    without: str = "",
+    form: Form | None = None,
+) -> StoredContent:
+    """Return what a column has; each argument is words, a space apart."""
+    typed = frozenset(TypedValue(value) for value in values.split())
+    kind, visibility, stage, has, lacks = (
+        frozenset(text.split()) for text in (kinds, visibilities, stages, marks, without)
+    )
+    return StoredContent(typed, kind, visibility, stage, has, lacks, form)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +123,8 @@ class StoredColumns:
     what: str
     form: Form = Form.CLEAR
     is_personal: bool = False
+    contents: tuple[StoredContent, ...] = ()
+    readers: tuple[Reader, ...] = ()  # fewer than the table's
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +154,11 @@ def clear(names: str, what: str) -> StoredColumns:
     return StoredColumns(tuple(names.split()), what)
 
 
-def personal(names: str, what: str, form: Form = Form.CLEAR) -> StoredColumns:
-    """Return columns that are about a person."""
-    return StoredColumns(tuple(names.split()), what, form, is_personal=True)
+def personal(
+    names: str, what: str, form: Form = Form.CLEAR, *contents: StoredContent, readers: tuple[Reader, ...] = ()
+) -> StoredColumns:
+    """Return columns that are about a person; ``contents`` say what they have of what signatories type."""
+    return StoredColumns(tuple(names.split()), what, form, is_personal=True, contents=contents, readers=readers)
 
 
 def secret(names: str, what: str) -> StoredColumns:

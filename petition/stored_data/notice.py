@@ -18,12 +18,12 @@ NOTICE_VERSION = 3
 # next number: a signature must not seem to have agreed to what was written later.
 DIGESTS: Mapping[int, Mapping[str, str]] = {
     3: {
-        "en": "69781c3b8f6711fa149d0f906ee56642691128cdb198f3709ffd00eb2c94e80a",
-        "ru": "401f0e70ccf1353b7b0151c8ccd280de91e39fa44ddeceb31b376c96dcaad417",
+        "en": "0dee821cabe49eef5663a2bbea7fd3f5952f8402d938261c99d8fd15a668493b",
+        "ru": "ade338d431b97fe6e536c3de4a2099458dd406bbd0fb4c50e096de3e62cbebe7",
     },
     2: {
-        "en": "ae93f5c0310ec0625808cfdf6c6cb21c2da6a3f33706fc8fd733866d87b3c418",
-        "ru": "9e7b3f0671b584c008f9f3c4e78eb524272ffb33e358c9e8f22f138f55f49818",
+        "en": "6906fc16ed8b151d340c712c38b46225cb45ec6764afa690b0ef2dc2e5c10eea",
+        "ru": "4b34e92d59bdb0b89b8f8b93d62f555ed5237eb0b1be8c0128031d82272cf490",
     },
 }
 

@@ -205,6 +205,19 @@ TABLES = (
         (clear("one", words.NUMBERS), secret("wrapped", N_("a key"))),
     ),
     Table(
+        "voucher",
+        N_("organizers who vouch for an organization by name"),
+        N_("to show how an organization is proven"),
+        Until(N_("they take it back, or the signature goes")),
+        (Reader.EVERYONE,),
+        _ABOUT,
+        (
+            clear("letter signature at", words.NUMBERS),
+            personal("organizer", N_("the organizer’s number")),
+            personal("name", N_("the name under which they vouch")),
+        ),
+    ),
+    Table(
         "address_key",
         N_("keys to which an owner has address lists encrypted"),
         words.TO_MAIL,
@@ -231,7 +244,7 @@ TABLES = (
         Subject.SIGNATORIES,
         (
             clear("letter job part", words.NUMBERS),
-            personal("bytes", N_("addresses, encrypted to an owner’s own key"), Form.SEALED),
+            personal("bytes", N_("addresses, encrypted to an owner’s own key"), Form.FOR_OTHERS),
         ),
     ),
 )

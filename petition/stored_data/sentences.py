@@ -145,6 +145,14 @@ PARTS = (
                 N_("“Nobody”: your name, profession, city and country are never stored, not even until you confirm."),
             ),
             Sentence(
+                "affiliation",
+                N_(
+                    "“My employer, without my name”: your name is never stored. We store which employer it is, and "
+                    "show it with the number of its employees, from five on. Your employer can read your mailbox "
+                    "there, and our e-mail in it."
+                ),
+            ),
+            Sentence(
                 "organization",
                 N_(
                     "An organization’s name is public. The person who signed for it chooses who may see their own name."

@@ -2,7 +2,7 @@
 
 from petition.core.i18n import N_
 from petition.stored_data import words
-from petition.stored_data.model import Expiry, Form, Reader, Subject, Table, Until, clear, personal
+from petition.stored_data.model import Expiry, Form, Reader, Subject, Table, Until, clear, content, personal
 
 _ABOUT = Subject.SIGNATORIES
 # Of letters that are closed long enough, or marked as sensitive, or burnt, no address is stored for audits.
@@ -30,9 +30,26 @@ PENDING = Table(
     _ABOUT,
     (
         clear("letter id kind version consent read_lang mail_lang created_at", words.NUMBERS),
-        personal("digest", words.FINGERPRINT, Form.DIGEST),
-        personal("fields", N_("what was entered"), Form.ENCRYPTED),
-        personal("sealed", words.ADDRESS, Form.SEALED),
+        personal("digest", words.FINGERPRINT, Form.DIGEST, content("address", stages="pending")),
+        personal(
+            "fields",
+            N_("what was entered"),
+            Form.ENCRYPTED,
+            content("name affiliation city", "person", "public organizers", "pending", without="sealed_names"),
+            content("name position", "organization", "", "pending", without="sealed_names"),
+            content("organization website", "organization", "", "pending"),
+            # Sealed within what is encrypted.
+            content(
+                "name affiliation city",
+                "person",
+                "public organizers",
+                "pending",
+                marks="sealed_names",
+                form=Form.SEALED,
+            ),
+            content("name position", "organization", "", "pending", marks="sealed_names", form=Form.SEALED),
+        ),
+        personal("sealed", words.ADDRESS, Form.SEALED, content("address", stages="pending")),
         personal("signals provider", N_("signs of abuse, and the kind of mail provider")),
         personal("network domain mail_host", N_("fingerprints of network and mail domain"), Form.DIGEST),
     ),
@@ -61,11 +78,49 @@ SIGNATURE = Table(
         ),
         personal("signed_at read_lang mail_lang", N_("time and language of signing")),
         personal("country", N_("country")),
-        personal("name name_key affiliation city position", N_("name and details that everyone may see")),
-        personal("private", N_("name and details that only organizers may see"), Form.ENCRYPTED),
-        personal("sealed", N_("name and details that wait to be shown with all others"), Form.SEALED),
+        personal("employer", N_("the employer of one who signed as its employee, without a name")),
         personal(
-            "digest import_key", N_("fingerprints of the address, and of the row of an imported list"), Form.DIGEST
+            "name name_key affiliation city",
+            N_("name and details that everyone may see"),
+            Form.CLEAR,
+            content("name affiliation city", "person", "public", "confirmed removed", without="sealed_names"),
+            content("name", "organization", "public", "confirmed removed", without="sealed_names"),
+        ),
+        personal(
+            "position",
+            N_("position of a representative"),
+            Form.CLEAR,
+            content("position", "organization", "public", "confirmed removed", without="sealed_names"),
+            readers=(Reader.SIGNATORY, Reader.ORGANIZERS),
+        ),
+        personal(
+            "private",
+            N_("name and details that only organizers may see"),
+            Form.ENCRYPTED,
+            content("name affiliation city", "person", "organizers", "confirmed removed", without="sealed_names"),
+            content("name affiliation city", "person", "public organizers", "held refused", without="sealed_names"),
+            content("name position", "organization", "organizers", "confirmed removed", without="sealed_names"),
+            content("name position", "organization", "", "held refused", without="sealed_names"),
+            content("organization website", "organization", "", "held refused"),
+        ),
+        personal(
+            "sealed",
+            N_("name and details that wait to be shown with all others"),
+            Form.SEALED,
+            content(
+                "name affiliation city",
+                "person",
+                "public organizers",
+                "held refused confirmed removed",
+                marks="sealed_names",
+            ),
+            content("name position", "organization", "", "held refused confirmed removed", marks="sealed_names"),
+        ),
+        personal(
+            "digest import_key",
+            N_("fingerprints of the address, and of the row of an imported list"),
+            Form.DIGEST,
+            content("address", stages="held refused confirmed removed"),
         ),
         personal("signals", N_("signs of abuse, never the address")),
         personal("network domain mail_host", N_("fingerprints of network and mail domain"), Form.DIGEST),
@@ -87,7 +142,13 @@ CONTACT = Table(
     _ABOUT,
     (
         clear("letter signature purpose until since added_in", words.NUMBERS),
-        personal("sealed", words.ADDRESS, Form.SEALED),
+        personal(
+            "sealed",
+            words.ADDRESS,
+            Form.SEALED,
+            content("address", "person", "", "held refused confirmed removed", marks="updates"),
+            content("address", "organization", "", "held refused confirmed removed"),
+        ),
     ),
     (
         Expiry("letter, signature, purpose", "until <= now()"),
@@ -104,7 +165,12 @@ ORGANIZATION = Table(
     _ABOUT,
     (
         clear("letter id merged_into listed_at", words.NUMBERS),
-        personal("name_en name_ru website key_en key_ru name_key", N_("name and website of an organization")),
+        personal(
+            "name_en name_ru website key_en key_ru name_key",
+            N_("name and website of an organization"),
+            Form.CLEAR,
+            content("organization website", "organization", "", "confirmed removed"),
+        ),
     ),
 )
 
@@ -131,7 +197,7 @@ TABLES = (
         _ABOUT,
         (
             clear("letter audit made_at", words.NUMBERS),
-            personal("bytes", N_("addresses, encrypted to the auditor’s own key"), Form.SEALED),
+            personal("bytes", N_("addresses, encrypted to the auditor’s own key"), Form.FOR_OTHERS),
         ),
         (Expiry("letter, audit", f"made_at <= now() - {words.AUDIT_ADDRESSES.sql}"),),
     ),
@@ -192,7 +258,16 @@ TABLES = (
         Until(N_("the last public name with the word goes")),
         (Reader.PROGRAM,),
         _ABOUT,
-        (clear("letter kind", words.NUMBERS), personal("word near", N_("a word, and checksums of its parts"))),
+        (
+            clear("letter kind", words.NUMBERS),
+            personal(
+                "word near",
+                N_("a word, and checksums of its parts"),
+                Form.CLEAR,
+                content("name", "person", "public", "confirmed", without="sealed_names"),
+                content("organization", "organization", "", "confirmed"),
+            ),
+        ),
     ),
     Table(
         "bar",
@@ -201,7 +276,10 @@ TABLES = (
         Until(N_("the letter is taken down; its key is destroyed %(period)s after it closed"), words.AFTER_CLOSING),
         (Reader.PROGRAM,),
         _ABOUT,
-        (clear("letter kept", words.NUMBERS), personal("digest", words.FINGERPRINT, Form.DIGEST)),
+        (
+            clear("letter kept", words.NUMBERS),
+            personal("digest", words.FINGERPRINT, Form.DIGEST, content("address", stages="refused removed")),
+        ),
     ),
     Table(
         "bounced_mailbox",
@@ -251,7 +329,7 @@ TABLES = (
         _ABOUT,
         (
             clear("letter signature id organizer answers at", words.NUMBERS),
-            personal("text", N_("a text"), Form.ENCRYPTED),
+            personal("text", N_("a text"), Form.ENCRYPTED, content("message", marks="answered")),
         ),
     ),
     Table(
@@ -273,7 +351,15 @@ TABLES = (
         words.WITH_SIGNATURE,
         (Reader.ORGANIZERS,),
         _ABOUT,
-        (clear("letter signature", words.NUMBERS), personal("fields", N_("former names"), Form.ENCRYPTED)),
+        (
+            clear("letter signature", words.NUMBERS),
+            personal(
+                "fields",
+                N_("former names"),
+                Form.ENCRYPTED,
+                content("organization website", "organization", "", "confirmed removed"),
+            ),
+        ),
     ),
     Table(
         "past",
@@ -295,76 +381,5 @@ TABLES = (
         (Reader.PROGRAM,),
         Subject.LETTERS,
         (clear("letter listed_at signature import imported", words.NUMBERS),),
-    ),
-    Table(
-        "intake",
-        N_("imports of lists"),
-        words.TO_IMPORT,
-        words.WITH_LETTER,
-        (Reader.ORGANIZERS,),
-        _ABOUT,
-        (
-            clear(
-                "letter number organizer state format encoding delimiter plan progress total problems report failure"
-                " changed created_at ended_at notes",
-                words.NUMBERS,
-            ),
-            personal("about file", N_("name of the file, its header and first rows"), Form.ENCRYPTED),
-        ),
-    ),
-    Table(
-        "intake_part",
-        N_("files that are being imported"),
-        words.TO_IMPORT,
-        Until(N_("the end of the import, at most 24 hours")),
-        (Reader.ORGANIZERS,),
-        _ABOUT,
-        (clear("letter number part", words.NUMBERS), personal("bytes", N_("the file"), Form.ENCRYPTED)),
-    ),
-    Table(
-        "intake_problem",
-        N_("rows that could not be imported"),
-        words.TO_IMPORT,
-        Until(N_("%(period)s after the import"), words.UNDONE),
-        (Reader.ORGANIZERS,),
-        _ABOUT,
-        (
-            clear("letter number line field reason", words.NUMBERS),
-            personal("cells", N_("the row"), Form.ENCRYPTED),
-        ),
-    ),
-    Table(
-        "import_row",
-        N_("which rows of lists were imported"),
-        words.TO_IMPORT,
-        words.WITH_LETTER,
-        (Reader.PROGRAM,),
-        _ABOUT,
-        (clear("letter number", words.NUMBERS), personal("import_key", N_("fingerprint of the row"), Form.DIGEST)),
-    ),
-    Table(
-        "import_mapping",
-        N_("what the columns of a list mean"),
-        words.TO_IMPORT,
-        Until(N_("an organizer deletes it")),
-        (Reader.ORGANIZERS,),
-        Subject.LETTERS,
-        (
-            clear("letter id name organizer saved_at header_digest", words.NUMBERS),
-            personal("fields", N_("header and values"), Form.ENCRYPTED),
-        ),
-    ),
-    Table(
-        "undone",
-        N_("rows that undoing an import removed"),
-        words.TO_IMPORT,
-        Until(N_("%(period)s have passed"), words.UNDONE),
-        (Reader.ORGANIZERS,),
-        _ABOUT,
-        (
-            clear("letter number signature at", words.NUMBERS),
-            personal("sealed", N_("the row"), Form.ENCRYPTED),
-            personal("fields organization", N_("the row, until the worker has encrypted it within a minute")),
-        ),
     ),
 )

@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping
 
-from petition.stored_data import letters, mail, organizers, signatories
+from petition.stored_data import imported_lists, letters, mail, organizers, signatories
 from petition.stored_data.model import Table, by_name
 
-TABLES: Mapping[str, Table] = by_name((signatories.TABLES, organizers.TABLES, letters.TABLES, mail.TABLES))
+TABLES: Mapping[str, Table] = by_name(
+    (signatories.TABLES, imported_lists.TABLES, organizers.TABLES, letters.TABLES, mail.TABLES)
+)

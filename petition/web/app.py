@@ -27,6 +27,7 @@ from petition.letters.published import PublishedLetters
 from petition.letters.switches import InstallationNotices
 from petition.mirrors.making import MirrorMaker
 from petition.mirrors.model import addresses_of
+from petition.moderation.domain_proofs import DomainProofs
 from petition.organizers.desk_key import DeskKey
 from petition.organizers.passkeys import Passkeys
 from petition.packages.making import PackageMaker
@@ -34,7 +35,7 @@ from petition.signatures import forms
 from petition.signatures.confirming import Confirming
 from petition.signatures.signing import Signing
 from petition.web import error_pages, health, shutdown
-from petition.web.api import docs
+from petition.web.api import docs, how_we_count
 from petition.web.api import endpoints as api
 from petition.web.count_stream import CountStreams
 from petition.web.desk import routes as desk
@@ -59,6 +60,7 @@ ROUTES: list[BaseRoute] = [
     Route("/.well-known/security.txt", health.security),
     Mount("/static", Static()),
     *api.ROUTES,
+    *how_we_count.ROUTES,
     *embeds.ROUTES,
     *frame.ROUTES,
     *oembed.ROUTES,
@@ -137,6 +139,7 @@ def build_services(
         keeper=keeper,
         passkeys=Passkeys(settings.base_url),
         packages=PackageMaker(database, wrapper, renderer.languages, settings.base_url),
+        domain_proofs=DomainProofs(settings.mx_resolver),
         copies=MirrorMaker(database, wrapper, renderer, addresses_of(settings)),
         signing=Signing(database, settings.limits, sealer),
         confirming=Confirming(database, settings.limits),

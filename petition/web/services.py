@@ -13,6 +13,7 @@ from petition.core.tokens import Tokens
 from petition.letters.published import PublishedLetters
 from petition.letters.switches import InstallationNotices
 from petition.mirrors.making import MirrorMaker
+from petition.moderation.domain_proofs import DomainProofs
 from petition.organizers.desk_key import DeskKey
 from petition.organizers.passkeys import Passkeys
 from petition.packages.making import PackageMaker
@@ -44,6 +45,7 @@ class Services:
     passkeys: Passkeys
     packages: PackageMaker
     copies: MirrorMaker
+    domain_proofs: DomainProofs
     signing: Signing
     confirming: Confirming
     throttle: Throttle

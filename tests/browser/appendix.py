@@ -42,6 +42,7 @@ async def furnish(town: Town, folder: Path) -> dict[str, Way]:
         "print": album.to(f"/{SLUG}/signatories/print"),
         "report-search": album.to(f"/{SLUG}/report?kind=person&q=Anna"),
         "report": _report,
+        "how-we-count": album.to(f"/{SLUG}/how-we-count"),
         "verify": album.to(f"/{SLUG}/verify"),
         "witness": album.to(f"/{SLUG}/witness"),
         "verified": _verified,

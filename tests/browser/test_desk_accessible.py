@@ -142,6 +142,7 @@ RECIPES: Mapping[str, Recipe] = {
     "/organizer/{slug}/statistics": at("{slug}/statistics"),
     "/organizer/{slug}/partners": at("{slug}/partners"),
     "/organizer/{slug}/witnesses": at("{slug}/witnesses"),
+    "/organizer/{slug}/employers": at("{slug}/employers"),
     "/organizer/{slug}/import": at("{slug}/import"),
     "/organizer/{slug}/import/{number}": an_import,
     "/organizer/{slug}/export": at("{slug}/export", "{slug}/export?state=held&country=FJ"),

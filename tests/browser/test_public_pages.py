@@ -19,6 +19,7 @@ PATHS = [
     f"/{{lang}}/{SLUG}/report?q=Вера",
     f"/{{lang}}/{SLUG}/signed",
     f"/{{lang}}/{SLUG}/deleted",
+    f"/{{lang}}/{SLUG}/how-we-count",
     f"/{{lang}}/{SLUG}/verify",
     f"/{{lang}}/{SLUG}/versions",
     f"/{{lang}}/{SLUG}/updates",

@@ -13,7 +13,7 @@ from tests.browser.visitor import Town
 
 pytestmark = pytest.mark.browser
 
-NAMES = ["letter", "count", "history", "signatories", "partners", "events"]
+NAMES = ["letter", "count", "history", "signatories", "affiliations", "partners", "events"]
 TIMED_OUT = 28  # curl's: it was told to stop listening
 
 

@@ -16,7 +16,8 @@ from tests.running import SAMPLE, SLUG
 
 COMMANDS = [
     "demo", "serve", "worker", "migrate", "keys", "keys dkim", "bounce", "check", "letter import", "letter export",
-    "signatures import", "signatures export", "signatures held", "signatures approve", "switch", "prune", "letter list",
+    "signatures import", "signatures export", "signatures held", "signatures approve", "switch",
+    "prune", "letter list", "backup", "restore",
     "organizer add", "organizer list", "organizer reset", "organizer remove", "organizer promote",
 ]  # fmt: skip
 

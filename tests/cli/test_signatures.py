@@ -15,6 +15,8 @@ from petition.cli import signatures
 from petition.cli.approve import approve_and_say
 from petition.core.database import Connection, Database, opened
 from petition.core.errors import ImportRefused, NotFound, PetitionError
+from petition.letters import switch_actions
+from petition.letters.switches import ON, Switch
 from tests.formats.books import book
 from tests.imports.test_adding import FILE
 from tests.signatures.people import WRAPPER, letter
@@ -106,6 +108,24 @@ async def test_a_workbook_is_not_written_to_a_terminal(db: Database) -> None:
 
     with pytest.raises(PetitionError, match="terminal"):
         await signatures.export(db, WRAPPER, "north", "xlsx", Terminal())
+
+
+async def test_what_waits_has_no_names_while_all_are_hidden_or_their_key_is_gone(
+    db: Database, conn: Connection, capsys: pytest.CaptureFixture[str]
+) -> None:
+    about, keys = await letter(conn, "south")
+    place = await wait(conn, about, keys, organization_en="North Pier", organization_ru="Пирс")
+    await switch_actions.set_switch(conn, None, about, Switch.HIDE_LIST, 0, ON, {})
+    await signatures.held(db, WRAPPER, "south")
+    printed = capsys.readouterr()
+    assert printed.out.split("\t")[:4] == [str(place), "-", "-", "-"]
+    assert "all names are hidden" in printed.err
+    await switch_actions.set_switch(conn, None, about, Switch.HIDE_LIST, 1, "", {})
+    await signatures.held(db, WRAPPER, "south")
+    assert "North Pier" in capsys.readouterr().out
+    await conn.execute("UPDATE letter SET wrapped_name_key = NULL")
+    await signatures.held(db, WRAPPER, "south")
+    assert capsys.readouterr().out.split("\t")[:4] == [str(place), "-", "-", "-"]
 
 
 async def test_what_waits_is_told_and_let_in(

@@ -118,8 +118,13 @@ async def test_no_cell_is_a_formula(conn: Connection) -> None:
     assert names == set(wild)
 
 
-async def test_hidden_names_cannot_be_exported_once_their_key_is_destroyed(conn: Connection) -> None:
+async def test_once_the_key_is_destroyed_public_names_can_still_be_exported(conn: Connection) -> None:
     about, keys = await letter(conn)
     await import_text(conn, target((about, keys)), FILE)
+    before = {row["name"] for row in csv.DictReader(io.StringIO((await export(conn, (about, keys))).decode()))}
+    text = (await export(conn, (about, replace(keys, name_key=None)))).decode()
+    rows = list(csv.DictReader(io.StringIO(text)))
+    assert {row["name"] for row in rows if row["visibility"] == "public"} < before
+    assert {row["name"] for row in rows if row["visibility"] == "organizers"} == {""}
     with pytest.raises(KeyDestroyed):
-        await export(conn, (about, replace(keys, name_key=None)))
+        await export(conn, (about, replace(keys, name_key=bytes(32))))

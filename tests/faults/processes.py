@@ -66,11 +66,13 @@ def _clean(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 @asynccontextmanager
-async def command(arguments: str, environ: Mapping[str, str], log: Path) -> AsyncIterator[Process]:
+async def command(
+    arguments: str, environ: Mapping[str, str], log: Path, module: str = "petition"
+) -> AsyncIterator[Process]:
     """Run ``petition`` with ``arguments`` and with nothing in its environment but ``environ``."""
     with log.open("ab") as out:
         started = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "petition", *arguments.split(), env=_clean(environ), cwd="/", stdout=out, stderr=out
+            sys.executable, "-m", module, *arguments.split(), env=_clean(environ), cwd="/", stdout=out, stderr=out
         )
     process = Process(started, log)
     try:
@@ -81,9 +83,11 @@ async def command(arguments: str, environ: Mapping[str, str], log: Path) -> Asyn
 
 
 @asynccontextmanager
-async def web(environ: Mapping[str, str], port: int, log: Path, arguments: str = "") -> AsyncIterator[Web]:
+async def web(
+    environ: Mapping[str, str], port: int, log: Path, arguments: str = "", module: str = "petition"
+) -> AsyncIterator[Web]:
     """Run ``petition serve`` on ``port`` until the block ends; it is ready when the block begins."""
-    async with command(f"serve --port {port} {arguments}", environ, log) as process:
+    async with command(f"serve --port {port} {arguments}", environ, log, module) as process:
         host = urlsplit(environ["BASE_URL"]).netloc
         limits = httpx2.Limits(max_connections=200, max_keepalive_connections=0)
         async with httpx2.AsyncClient(

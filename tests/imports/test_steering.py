@@ -11,6 +11,7 @@ import pytest
 from petition.imports import adding
 from tests import rows
 from tests.imports.desk import FORM, IMPORT, Carrier, text_of
+from tests.letters import switches
 from tests.organizers import people
 from tests.running import SLUG, Installation
 
@@ -289,3 +290,19 @@ async def test_no_more_than_five_at_once(site: Installation) -> None:
         refused = await one.upload(FORM.encode())
         assert refused.status_code == 422
         assert "five unfinished imports" in refused.text
+
+
+async def test_while_all_names_are_hidden_only_owners_see_a_list(site: Installation) -> None:
+    async with carrying(site) as owner, people.at_desk(site, "editor", email="editor@letters.example") as editor:
+        assert (await owner.upload(FORM.encode())).status_code == 303
+        await owner.work()
+        page = f"{IMPORT}/{(await owner.newest()).number}"
+        assert "Vera Novak" in (await editor.get(page)).text
+        assert (await switches.put(owner.client, "hide_list")).status_code == 303
+        for path in (page, f"{page}/problems.csv"):
+            answer = await editor.get(path)
+            assert answer.status_code == 403
+            assert "All names are hidden" in answer.text
+            assert "Novak" not in answer.text
+        assert "Vera Novak" in (await owner.client.get(page)).text
+        assert (await editor.get(IMPORT)).status_code == 200

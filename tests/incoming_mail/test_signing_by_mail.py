@@ -6,10 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from petition.core.decryptions import DecryptionCounts, DecryptionPurpose
+from petition.core.encryption import Opener
 from petition.core.errors import Unavailable
 from petition.core.settings import Process, load
 from petition.incoming_mail.model import MAX_MESSAGE, Outcome
 from petition.incoming_mail.signing_by_mail import SigningByMail
+from tests import rows
 from tests.incoming_mail import letters_by_mail
 from tests.incoming_mail.letters_by_mail import (
     DOMAIN,
@@ -22,8 +25,11 @@ from tests.incoming_mail.letters_by_mail import (
     write,
     zone,
 )
+from tests.leaks.columns import dump
+from tests.leaks.search import found
 from tests.organizers import people
-from tests.running import SLUG, link_in, working
+from tests.rows import rows_of
+from tests.running import PRIVATE_KEY, SLUG, link_in, working
 
 LINE = "Name: Anna Petrova; Visibility: public; City: Tver"
 OTHER, OTHER_RECORD = rsa_pair(1024)
@@ -350,3 +356,24 @@ async def test_the_desk_says_how_it_was_confirmed(site: MailSite, is_proven: boo
     async with people.at_desk(site.site, "owner") as organizer:
         page = await organizer.get(f"/organizer/{SLUG}/signatures/{number}")
     assert words in page.text
+
+
+async def test_a_name_is_sealed_where_names_wait(site: MailSite) -> None:
+    await execute(site, "UPDATE letter SET publish_at_number = 9, revision = revision + 1")
+    await site.receive(signed(await site.line(LINE)))
+    (row,) = await rows_of(site.site.database, "SELECT state, visibility, name, city, private, sealed FROM signature")
+    assert (row["state"], row["visibility"]) == ("confirmed", "public")
+    assert (row["name"], row["city"], row["private"]) == (None, None, None)
+    opener = Opener(PRIVATE_KEY, DecryptionCounts())
+    opened = opener.open_fields(row["sealed"], 1, DecryptionPurpose.SEALED_NAMES)
+    assert opened == {"name": "Anna Petrova", "city": "Tver"}
+    # Without a proof the form waits, and so does the name in it.
+    await site.receive(
+        await site.line(LINE, sender="Boris <boris@elsewhere.example>"), envelope="boris@elsewhere.example"
+    )
+    assert await site.pending() == 1
+    assert not found({"Petrova"}, [await dump(site.site.database)])
+    async with site.site.database.connection() as conn:
+        letter = await rows.letter(conn)
+    (waiting,) = await rows_of(site.site.database, "SELECT fields FROM pending")
+    assert "Petrova" not in str(letter.keys.reveal(waiting["fields"]))

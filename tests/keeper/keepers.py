@@ -78,9 +78,9 @@ async def a_keeper(key: str = KEY, token: str = TOKEN, limit: int = 300_000) -> 
 
 
 @asynccontextmanager
-async def process(keeper: RunningKeeper) -> AsyncIterator[Process]:
+async def process(keeper: RunningKeeper, module: str = "petition") -> AsyncIterator[Process]:
     """Run ``petition keeper``; it listens when the block begins."""
-    async with command("keeper", keeper.environ, keeper.folder / "log") as running_process:
+    async with command("keeper", keeper.environ, keeper.folder / "log", module) as running_process:
         async with asyncio.timeout(PATIENCE):
             while True:
                 assert running_process.process.returncode is None, running_process.log.read_text()

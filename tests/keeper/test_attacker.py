@@ -23,6 +23,7 @@ from petition.imports.file_adding import NO_ANSWERS
 from petition.keeper import adoption
 from petition.mail.suppression import Suppression
 from petition.organizers.desk_key import DeskKey
+from petition.worker import retention
 from tests import rows
 from tests.keeper import keepers
 from tests.organizers import door, people
@@ -57,6 +58,7 @@ class Attacker:
         letters = [
             LetterKeys(wrapper.unwrap(row["wrapped_digest_key"]), None, row["id"])
             for row in await rows_of(database, "SELECT id, wrapped_digest_key FROM letter")
+            if row["wrapped_digest_key"] is not None
         ]
         (installation_row,) = await rows_of(database, "SELECT wrapped_suppression_key AS key FROM installation")
         (desk,) = await rows_of(database, "SELECT wrapped AS key FROM desk_key")
@@ -141,6 +143,26 @@ async def test_without_a_keeper_every_address_is_told(database_url: str, tmp_pat
         await fill(site, client)
         attacker = await Attacker.of(site.database)
         assert attacker.told(await dump(site.database)) == set(STORED)
+
+
+async def test_a_destroyed_key_leaves_digests_that_tell_nothing(
+    database_url: str, tmp_path: Path, with_letter: None
+) -> None:
+    """Without a keeper: 30 days after closing only those can be told whom the installation itself knows for longer."""
+    async with site_on(database_url, tmp_path) as (site, client):
+        await fill(site, client)
+        async with site.database.connection() as conn:
+            await conn.execute("UPDATE letter SET state = 'closed', closed_at = now() - interval '30 days'")
+            await conn.execute("UPDATE day_key SET day = day - 3")
+            await conn.execute("UPDATE limit_use SET expires_at = expires_at - interval '3 days'")
+        assert await retention.destroy_digest_keys(site.database) == 1
+        for table in ("limit_use", "day_key", "sign_in_ask", "pending"):
+            await retention.drop_expired(site.database, table)
+        attacker = await Attacker.of(site.database)
+        assert attacker.letters == []
+        assert len(await rows_of(site.database, "SELECT digest FROM signature WHERE digest IS NOT NULL")) >= 20
+        told = attacker.told(await dump(site.database))
+        assert told == {*SUPPRESSED, *ORGANIZING}
 
 
 @pytest.mark.parametrize("is_late", [False, True], ids=["from the start", "switched later"])

@@ -33,6 +33,7 @@ async def test_all_documents_in_both_languages(site: Installation, tmp_path: Pat
             assert str(path) in output
             text = path.read_text(encoding="utf-8")
             assert text.startswith("# ")
+            assert re.match(r"# .+\n\n> .+\n\n\S", text), "a paragraph of its own follows the word of warning"
             assert {"en": "Draft of", "ru": "Черновик от"}[lang] in text  # said to be a draft to check
             assert not re.search(r"%\(|\{\{|\{%|None", text), path
     russian = (tmp_path / "legal" / "ru" / "2-impact-assessment.md").read_text(encoding="utf-8")

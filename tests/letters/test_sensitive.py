@@ -1,5 +1,6 @@
 """Sensitive letters: what the mark does, and that between two steps nothing that readers see moves."""
 
+import json
 import re
 from collections.abc import Mapping
 from datetime import timedelta
@@ -14,7 +15,7 @@ from petition.drafts import publishing
 from petition.letters import count_step_queries, published, sensitivity
 from petition.letters.published import PublishedLetters
 from petition.packages.making import PackageMaker
-from tests import rows
+from tests import commands, rows
 from tests.addresses import filled, patterns
 from tests.organizers import people
 from tests.pages import assert_redirect, check_page
@@ -245,22 +246,55 @@ async def test_a_country_is_named_from_ten_people_on(site: Installation, editor:
         f"/en/{SLUG}/signatories/print",
     ]
     files = [f"/organizer/{SLUG}/statistics", f"/organizer/{SLUG}/statistics/people.csv"]
+    files += [f"/organizer/{SLUG}/queue?state=confirmed"]
     sweden = re.compile("Sweden|SE\\b")
 
     async def naming(client: httpx2.AsyncClient, paths: list[str]) -> list[bool]:
         return [bool(sweden.search((await client.get(path)).text)) for path in paths]
 
     assert await naming(site.client, places) == [True] * 4
-    assert await naming(editor, files) == [True] * 2
+    assert await naming(editor, files) == [True] * 3
     await mark(site)
     assert await naming(site.client, places) == [False] * 4
-    assert await naming(editor, files) == [False] * 2
+    assert await naming(editor, files) == [False] * 3
     await sign(site, "tenth@letters.example", name="Voice 10", country="SE")
     await refresh(site)
     assert await naming(site.client, places) == [False] * 4
     await next_step(site)
     assert await naming(site.client, places) == [True] * 4
-    assert await naming(editor, files) == [True] * 2
+    assert await naming(editor, files) == [True] * 3
+
+
+async def test_no_file_has_a_country_of_fewer_than_ten(site: Installation, editor: httpx2.AsyncClient) -> None:
+    await sign(site, "first@letters.example", name="Ann Quill", country="SE")
+    await mark(site)
+    form = {"form": "csv", "back": "state=confirmed", "c_name": "1", "c_country": "1"}
+    for text in (
+        (await editor.post(f"/organizer/{SLUG}/export", data=form)).text,
+        (await commands.run(f"signatures export {SLUG}", site.environ))[1],
+        (await editor.get(f"/organizer/{SLUG}/queue?state=confirmed&country=SE")).text,
+    ):
+        assert not re.search(r"\bSE\b", text)
+    assert "Ann Quill" not in text  # asked for by its country, it is not there
+
+
+async def test_a_mirror_counts_by_the_same_steps(site: Installation, tmp_path: Path) -> None:
+    await sign(site, "first@letters.example", name="Ann Quill")
+    await mark(site)
+    await sign(site, "second@letters.example", name="Bela Quill")
+
+    async def mirrored() -> tuple[int, int]:
+        """Return the count of a copy, and of the page at this moment."""
+        code, said = await commands.run(f"mirror {SLUG} {tmp_path / 'copy'}", site.environ)
+        assert code == 0, said
+        files = {path: path.read_bytes() for path in (tmp_path / "copy").rglob("*") if path.is_file()}
+        assert not any(b"Quill" in content for content in files.values())
+        total = json.loads((tmp_path / "copy/count.json").read_bytes())["total"]
+        return total, (await site.client.get(API)).json()["counts"]["total"]
+
+    assert await mirrored() == (1, 1)
+    await next_step(site)
+    assert await mirrored() == (2, 2)
 
 
 async def test_names_stay_out_of_search_engines(site: Installation) -> None:

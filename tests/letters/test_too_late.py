@@ -39,6 +39,7 @@ ACTS: Mapping[str, tuple[str, dict[str, str]]] = {
     "switch": ("switches", {"name": "stop", "value": "on", "revision": "0", "text_en": "We are looking into it"}),
     "update": ("updates", {"act": "publish", "title_en": "News", "text_en": "There is some."}),
     "partner": ("partners", {"act": "add", "name": "north-pier", "title": "North Pier"}),
+    "employer": ("employers", {"act": "add", "name_en": "North Pier", "domains": "pier.example"}),
     "preview": ("preview/link", {"act": "make"}),
     "key": (
         "addresses",

@@ -12,12 +12,12 @@ from petition.moderation import message_threads
 from petition.moderation.model import Action
 from petition.signatures import self_service
 from tests import rows
+from tests.leaks.columns import dump
 from tests.mail.waiting import until
 from tests.moderation.desk import Bench
 from tests.organizers import people
 from tests.pages import check_page
 from tests.running import KEY, SLUG, Installation
-from tests.test_leaks import dump
 
 TOKENS = Tokens([KEY])
 

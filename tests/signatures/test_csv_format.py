@@ -110,6 +110,7 @@ def test_of_who_is_only_counted_nothing_is_kept() -> None:
         ("organization," + "a" * 201, "name", names.TOO_LONG),
         ("organization,Daisy,,,,,,,counted", "visibility", csv_format.COUNTED_ORGANIZATION),
         ("person,Ann,,,,,,,everyone", "visibility", csv_format.NO_VISIBILITY),
+        ("person,Ann,,,,,,,affiliation", "visibility", csv_format.NO_VISIBILITY),  # a list proves no employer
         ("person,-", "name", csv_format.NOT_A_NAME),
         ("person,NULL", "name", csv_format.NOT_A_NAME),
         ("organization,n/a", "name", csv_format.NOT_A_NAME),

@@ -19,12 +19,12 @@ from petition.moderation import namesakes
 from petition.signatures import opening_names, sealed_names
 from petition.signatures.opening_names import NameOpener
 from tests import rows
+from tests.leaks.columns import dump
 from tests.organizers import people
 from tests.pages import check_page
 from tests.rows import rows_of
 from tests.running import KEY, PRIVATE_KEY, PUBLIC_KEY, SLUG, Installation
 from tests.signatures.waiting import Waiting, execute
-from tests.test_leaks import dump
 
 API = f"/api/v1/letters/{SLUG}"
 QUEUE = f"/organizer/{SLUG}/queue"

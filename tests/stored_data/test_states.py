@@ -36,6 +36,10 @@ EMPTY = {
     "counted": ("visibility = 'counted'", (*NAMES, "private", "country", "organization")),
     "organizers": ("visibility = 'organizers'", NAMES),
 }
+EMPTY["employee"] = (
+    "visibility = 'counted', employer = (SELECT id FROM employer)",
+    (*NAMES, "private", "country", "visibility"),
+)
 CASES = [(state, column) for state, (_, columns) in EMPTY.items() for column in columns]
 
 
@@ -50,6 +54,9 @@ async def _signature(installation: Installation) -> tuple[Letter, SignatureId]:
     await installation.conn.execute(
         "INSERT INTO organization (letter, id, name_en, name_key) VALUES ($1, 1, 'North Pier', 'north pier')", letter.id
     )
+    await installation.conn.execute(
+        "INSERT INTO employer (letter, names, domains) VALUES ($1, '{}', '{pier.example}')", letter.id
+    )
     return letter, signature_id
 
 
@@ -63,7 +70,8 @@ async def test_no_erased_column_can_be_filled(installation: Installation, state:
         await conn.execute(fill, letter.id, signature_id)
     if column not in {"organization", "visibility"}:  # else another rule forbids it anyway
         await conn.execute(
-            "UPDATE signature SET state = 'confirmed', visibility = 'public' WHERE letter = $1 AND id = $2",
+            "UPDATE signature SET state = 'confirmed', visibility = 'public', employer = NULL"
+            " WHERE letter = $1 AND id = $2",
             letter.id,
             signature_id,
         )

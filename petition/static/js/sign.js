@@ -103,15 +103,13 @@ export function enhance(form) {
     if (target.value && !target.validity.valid) target.setAttribute("aria-invalid", "true");
     else target.removeAttribute("aria-invalid");
   });
-  // What is typed stands in the preview of the list; without us the preview says "Your name".
-  const section = form.closest("section");
-  const previews = section
-    ? [...section.querySelectorAll("[data-typed]")].map((place) => [place, place.textContent])
-    : [];
+  // What is typed stands in the preview of who sees what; without us the preview says "Your name".
+  const previews = form.querySelectorAll("[data-typed]");
   const preview = () => {
-    for (const [place, otherwise] of previews) {
+    for (const place of previews) {
       const names = place.dataset.typed.split(" ");
-      place.textContent = names.map((name) => form.elements[name].value.trim()).find(Boolean) || otherwise;
+      const typed = names.map((name) => form.elements[name].value.trim()).find(Boolean);
+      place.textContent = typed || place.dataset.else || "";
     }
   };
   form.addEventListener("input", preview);

@@ -5,6 +5,7 @@ from typing import Any
 
 from petition.core.limits import Limits
 from petition.core.templates import Renderer
+from petition.signatures.evidence_kinds import EvidenceKind
 from petition.web.throttle import MINUTE
 
 MAX_ITEMS = 500  # signatories in one response
@@ -26,6 +27,7 @@ def openapi_document(renderer: Renderer, lang: str, limits: Limits, slug: str = 
         max_periods=MAX_PERIODS,
         max_matches=MAX_MATCHES,
         minute=MINUTE,
+        evidence_kinds=[kind.value for kind in EvidenceKind],
     )
     document: dict[str, Any] = json.loads(text)
     return document

@@ -17,12 +17,13 @@ from starlette.routing import BaseRoute, Route
 
 from petition.core.database import Record
 from petition.core.errors import Unavailable
+from petition.count_report.document import source_of
 from petition.letters import partner_queries
 from petition.letters.addressees import Addressee
 from petition.letters.model import Counts
 from petition.letters.published import PublishedLetter
-from petition.letters.sources import CountSource, sources_of
-from petition.signatures import listing
+from petition.letters.sources import sources_of
+from petition.signatures import employee_queries, employees, listing
 from petition.signatures.listing import BadCursor, Cursor
 from petition.signatures.model import Kind, Signatory
 from petition.web import headers, http
@@ -54,7 +55,7 @@ async def letter(request: Request) -> Response:
             for lang, text in about.version.texts.items()
         },
         "counts": {**_three_counts(counts), "hidden": counts.hidden, "imported": counts.imported},
-        "sources": [_source(source) for source in sources_of(about, counts)],
+        "sources": [source_of(source) for source in sources_of(about, counts)],
         "addressees": [_addressee(addressee, published, base_url) for addressee in about.addressees],
     }
     return http.CachedPageResponse(request, _counted(request, body, published))
@@ -82,6 +83,27 @@ async def signatories(request: Request) -> Response:
         entries, next_cursor = await listing.read(conn, published.letter.id, kind, q, after, limit)
     body = {"items": [_item(entry) for entry in entries], "next": next_cursor.encode() if next_cursor else None}
     return http.CachedPageResponse(request, build_response(_dump(body), JSON, [FOR_ANYONE, NO_INDEX], WITH_NAMES))
+
+
+async def affiliations(request: Request) -> Response:
+    """Answer with the employers whose employees signed without names, and how many, from five on."""
+    published = await _published(request)
+    if published.letter.conceals_names:
+        raise HTTPException(403)
+    async with http.services_of(request).database.connection() as conn:
+        lines = await employees.count(conn, published.letter)
+    items = [
+        {
+            "name": dict(line.employer.party.names),
+            "domains": list(line.employer.domains),
+            "people": line.number,
+            "fewer_than": employee_queries.MIN_NUMBER if line.number is None else None,
+        }
+        for line in lines
+    ]
+    return http.CachedPageResponse(
+        request, build_response(_dump({"items": items}), JSON, [FOR_ANYONE, NO_INDEX], WITH_NAMES)
+    )
 
 
 async def history(request: Request) -> Response:
@@ -198,22 +220,14 @@ def _item(entry: Signatory) -> dict[str, Any]:
             "name_ru": entry.name_ru,
             "website": entry.website,
             "representatives": list(entry.representatives),
+            "evidence": [kind.value for kind in entry.evidence],
+            "vouched_by": list(entry.vouched_by),
         }
     return common | {
         "name": entry.name,
         "affiliation": entry.affiliation,
         "city": entry.city,
         "country": entry.country,
-    }
-
-
-def _source(source: CountSource) -> dict[str, Any]:
-    return {
-        "kind": source.kind.value,
-        "people": source.people,
-        "organizations": source.organizations,
-        "on": source.on.isoformat() if source.on else None,
-        "source": dict(source.source) or None,
     }
 
 
@@ -268,6 +282,7 @@ ROUTES: list[BaseRoute] = [
     Route("/api/v1/letters/{slug}/count", limited(MEMORY, count), methods=METHODS),
     Route("/api/v1/letters/{slug}/history", limited(DATABASE, history), methods=METHODS),
     Route("/api/v1/letters/{slug}/signatories", limited(DATABASE, signatories), methods=METHODS),
+    Route("/api/v1/letters/{slug}/affiliations", limited(DATABASE, affiliations), methods=METHODS),
     Route("/api/v1/letters/{slug}/partners", limited(MEMORY, partners), methods=METHODS),
     Route("/api/v1/letters/{slug}/events", limited(MEMORY, events), methods=METHODS),
 ]

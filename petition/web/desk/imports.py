@@ -34,7 +34,7 @@ from petition.letters.keys import keys_for
 from petition.organizers.model import Role
 from petition.signatures.model import Visibility
 from petition.web import http, multipart
-from petition.web.desk import access_page, downloads, imports_page
+from petition.web.desk import access_page, downloads, imports_page, names_read
 from petition.web.desk.forms import NO_FIELDS, Errors, Form, form_view
 from petition.web.desk.page import desk_page, download_headers
 from petition.web.desk.visit import DeskVisit
@@ -44,6 +44,8 @@ UPLOAD_SECONDS = 900.0  # for a whole file, however slow the line
 IDLE_SECONDS = 30.0  # between two pieces of it
 MAX_DISCARDED = 256 * 1024 * 1024  # bytes read and dropped, so that the browser shows why a file was refused
 CHUNK = 1000  # rows of the file of problems read at a time
+
+SHOWING_NAMES = {ImportState.MAPPING, ImportState.CHECKED, ImportState.DONE, ImportState.UNDONE}
 
 # After any other error the worker drops the upload within the hour.
 _EXPECTED = (FileTooLarge, Refused, KeyDestroyed, TimeoutError, BadForm, ClientDisconnect)
@@ -130,6 +132,8 @@ async def show(visit: DeskVisit, form: Form = NO_FIELDS, errors: Errors = NO_FIE
         job = await steering.load(conn, letter_id, number)
         keys = await keys_for(conn, letter_id, visit.services.wrapper)
         undone = await queries.count_undone(conn, letter_id, number) if job.state is ImportState.UNDONE else 0
+    if job.state in SHOWING_NAMES:
+        names_read.check(visit)
     file, trial = FileInfo.decrypt(job.about, keys), await imports_page.trial_of(visit, job, keys)
     return desk_page(
         visit,
@@ -179,6 +183,7 @@ def _is_questionable(job: ImportJob, file: FileInfo) -> bool:
 
 async def problems(visit: DeskVisit) -> Response:
     """Answer with the rows that cannot be imported, in the file's own columns, and what is wrong with each."""
+    names_read.check(visit)
     number = _number(visit)
     async with visit.database.connection() as conn:
         await steering.load(conn, visit.letter.id, number)

@@ -11,6 +11,7 @@ from petition.core.ids import InvitationId, OrganizerId
 from petition.mirrors import queries as mirror_queries
 from petition.organizers import member_queries, members
 from petition.web import http
+from petition.web.desk import keeper_part
 from petition.web.desk.forms import NO_FIELDS, Errors, Form, count_invitation, form_id, form_view, read_invitation
 from petition.web.desk.page import desk_page
 from petition.web.desk.visit import ROOT, DeskVisit
@@ -24,6 +25,7 @@ async def show(visit: DeskVisit, form: Form = NO_FIELDS, errors: Errors = NO_FIE
         letters = await member_queries.all_letters(conn, visit.organizer.id)
         mirrors = {row["slug"]: row for row in await mirror_queries.all_letters(conn)}
         invitations = await member_queries.invitations(conn, None)
+    keeper = await keeper_part.report(visit.services.keeper)
     return desk_page(
         visit,
         "desk/installation.html",
@@ -31,6 +33,7 @@ async def show(visit: DeskVisit, form: Form = NO_FIELDS, errors: Errors = NO_FIE
         organizers=organizers,
         letters=letters,
         mirrors=mirrors,
+        keeper=keeper,
         invitations=invitations,
         form=form if "email" in form else {},  # of the invitation
         done=visit.query.get("done"),

@@ -21,14 +21,19 @@ class FactorRequired(Exception):
     """Too many names that are not public have been read for a second factor that was proved a while ago."""
 
 
+def check(visit: DeskVisit) -> None:
+    """Raise ``NamesHidden`` if this organizer is to see no names of the letter at the moment."""
+    if visit.conceals_names:
+        raise NamesHidden
+
+
 async def note(visit: DeskVisit, *items: Iterable[QueueItem | None], waiting: Iterable[SignatureId] = ()) -> None:
     """Count the signatures that a page is about to show; each once. Raises ``FactorRequired``, ``NamesHidden``.
 
     ``waiting`` are further ones whose organizations are not in the list yet. Those without a name are in the journal,
     too, but do not count against the limit.
     """
-    if visit.conceals_names:
-        raise NamesHidden
+    check(visit)
     by_id = {item.id: item for group in items for item in group if item is not None}
     hidden = {item.id for item in by_id.values() if _is_hidden(item)} | set(waiting)
     if hidden:

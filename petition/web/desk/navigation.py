@@ -51,6 +51,7 @@ JOBS: tuple[DeskJob, ...] = (
             Tab("campaigns", N_("Bulk acts"), Role.MODERATOR),
             Tab("partners", N_("Partners"), Role.EDITOR),
             Tab("witnesses", N_("Witnesses"), Role.OWNER),
+            Tab("employers", N_("Employers"), Role.EDITOR),
         ),
     ),
     DeskJob(

@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 
 from starlette.responses import Response
 
+from petition.core import audit_log
 from petition.core.audit_log import Actor
 from petition.core.database import Connection, Record
 from petition.core.encryption import LetterKeys
@@ -16,6 +17,8 @@ from petition.core.ids import LogId, MessageId, NoteId, OrganizationId, Signatur
 from petition.letters.keys import keys_for
 from petition.moderation import (
     decisions,
+    domain_checks,
+    domain_proofs,
     filters,
     labels,
     log_queries,
@@ -28,6 +31,7 @@ from petition.moderation import (
     queue_queries,
     second_mailbox,
     similar,
+    vouching,
 )
 from petition.moderation.model import Action, ActOutcome, LogLine, QueueItem
 from petition.signatures.model import Kind
@@ -88,6 +92,10 @@ async def show(visit: DeskVisit, form: Form = NO_FIELDS, errors: Errors = NO_FIE
         form=form,
         act_done=visit.query.get("did"),
         search=search,
+        txt_name=domain_proofs.TXT_NAME,
+        proof_file=domain_proofs.file_name(visit.letter.slug),
+        letter_address=f"{visit.services.settings.base_url}/{visit.letter.slug}",
+        can_look_up=visit.services.domain_proofs.is_possible,
         **context,
         **notice,
     )
@@ -120,6 +128,7 @@ async def _read(target: _Target, search: str, other_id: SignatureId | None) -> M
         "found": await similar.find(conn, letter_id, keys, search, signature_id, organization_id)
         if is_organization and search
         else [],
+        "vouchers": await vouching.of_signature(conn, letter_id, signature_id),
         "other": await _compared(target, keys, other_id) if is_organization and other_id else None,
     }
 
@@ -133,6 +142,8 @@ async def _compared(target: _Target, keys: LetterKeys, other_id: SignatureId) ->
 @form_view(show)
 async def act(visit: DeskVisit, form: Form) -> Response:
     """Carry out the act whose button was pressed."""
+    if form.get("act") == "domain":
+        return await _check_domain(visit)
     signature_id, carry_out = _signature_id(visit), ACTS.get(form.get("act", ""))
     if carry_out is None:
         raise Refused(filters.NO_ACTION)
@@ -140,6 +151,46 @@ async def act(visit: DeskVisit, form: Form) -> Response:
         outcome = await carry_out(_Target(conn, visit.services, visit.actor, signature_id), form)
     query = outcome_query("", outcome) if outcome else urlencode({"did": form["act"]})
     return http.redirect(visit.letter_path(f"signatures/{signature_id}?{query}"))
+
+
+async def _check_domain(visit: DeskVisit) -> Response:
+    """Look whether the organization's domain names the letter; no transaction is open meanwhile. Raises ``Refused``."""
+    signature_id, services = _signature_id(visit), visit.services
+    async with visit.database.connection() as conn:
+        host = domain_checks.host_to_ask(await _website(_Target(conn, services, visit.actor, signature_id)))
+    if not services.domain_proofs.is_possible:
+        raise Refused(domain_checks.NOT_POSSIBLE, "domain")
+    settings, slug = services.settings, visit.letter.slug
+    origins = [settings.base_url, *([settings.onion_url] if settings.onion_url else [])]
+    addresses = [
+        f"{origin}/{path}{slug}" for origin in origins for path in ("", *(f"{lang}/" for lang in visit.languages))
+    ]
+    proof = await services.domain_proofs.look_up(host, slug, addresses)
+    async with visit.database.transaction() as conn:
+        target = _Target(conn, services, visit.actor, signature_id)
+        if domain_checks.host_to_ask(await _website(target)) != host:
+            raise Refused(audit_log.TOO_LATE)
+        await domain_checks.store(conn, visit.actor, signature_id, proof)
+    return http.redirect(visit.letter_path(f"signatures/{signature_id}?did=domain"))
+
+
+async def _website(target: _Target) -> str | None:
+    return queue.names_in(await target.row(), await target.keys()).website
+
+
+async def _vouch(target: _Target, form: Form) -> ActOutcome | None:
+    await target.row()
+    has_consented = form.get("vouch_consent") == "yes"
+    await vouching.vouch(
+        target.conn, target.actor, target.signature_id, form.get("vouch_name", ""), has_consented=has_consented
+    )
+    return None
+
+
+async def _take_vouch_back(target: _Target, _form: Form) -> ActOutcome | None:
+    await target.row()
+    await vouching.take_back(target.conn, target.actor, target.signature_id)
+    return None
 
 
 async def _decide(target: _Target, form: Form) -> ActOutcome | None:
@@ -258,4 +309,6 @@ ACTS: Mapping[str, Act] = {
     "drop_message": _delete_message,
     "read_messages": _mark_messages_read,
     "second": _ask_second,
+    "vouch": _vouch,
+    "unvouch": _take_vouch_back,
 }

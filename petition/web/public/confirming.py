@@ -88,6 +88,7 @@ async def _page(visit: Visit, published: PublishedLetter, signature_id: Signatur
         is_sealed=is_sealed,
         left_out=fields.get(LEFT_OUT, "").split(),
         visibility=fields["visibility"],
+        employer=letter.employer(fields.get("employer")),
         version_changed=row["version"] != letter.version.number,
         later=later,
         auditor=auditor,

@@ -53,7 +53,8 @@ class LetterPage:
     kind: Kind = Kind.PERSON
     partner: str = ""
     form: ShownForm = field(default_factory=ShownForm)
-    is_lean: bool = False  # without what the text is worth more than: the code for paper, most links, old names
+    has_code: bool = True  # the code for paper
+    is_lean: bool = False  # without what the text is worth more than: most links, old names
 
     @property
     def html(self) -> str:
@@ -68,9 +69,14 @@ class LetterPage:
         """Return the page with the newest organizations only, so that more of the text fits."""
         return replace(self, rows={**self.rows, "organizations": self.organizations[:FEW_ORGANIZATIONS]})
 
+    def without_code(self) -> "LetterPage":
+        """Return the page without the code for paper, which costs 400 bytes."""
+        return replace(self, has_code=False)
+
     def lean(self) -> "LetterPage":
         """Return the page with less of what stands on other pages too, so that more of the text fits."""
-        return replace(self, is_lean=True, rows={**self.rows, "organizations": self.organizations[:LEAN_ORGANIZATIONS]})
+        rows = {**self.rows, "organizations": self.organizations[:LEAN_ORGANIZATIONS]}
+        return replace(self, is_lean=True, rows=rows)
 
     def _addressee_lines(self, language: Language, base_url: str) -> list[AddresseeLine]:
         """Return what became of the letter with those who did most, so that many addressees do not fill the page."""
@@ -106,7 +112,7 @@ class LetterPage:
             "closed": not letter.takes_signatures,
             "paused": None if letter.pause is None else pick_language(letter.pause, self.lang),
             "partner": self.partner,
-            "qr": None if self.is_lean else qr_code(f"{base_url}/{self.lang}/{letter.slug}"),
+            "qr": qr_code(f"{base_url}/{self.lang}/{letter.slug}") if self.has_code else None,
             "is_lean": self.is_lean,
             "addressees": (lines := self._addressee_lines(language, base_url)),
             "card_mark": card_mark([line.words for line in lines]),
@@ -153,14 +159,14 @@ async def build(visit: Visit, published: PublishedLetter, kind: Kind, partner: s
     page = LetterPage(published, lang, await newest_rows(visit, published), kind, partner)
     # A page in a language that the letter does not have is a copy of the one it shows.
     canonical = f"{visit.services.settings.base_url}/{letter.shown_in(lang)}/{letter.slug}"
-    candidates = [page.with_few_organizations()]
+    candidates = [page.with_few_organizations(), page.lean()]
     if FEW_ORGANIZATIONS < len(page.organizations) == published.counts.organizations:
         candidates.insert(0, page)
     for candidate in candidates:
         whole = candidate.renderer(visit.request, canonical)(candidate.html, False)
         if page_size.fits(whole):
             return whole
-    shorter = page.lean()
+    shorter = page.lean().without_code()
     return page_size.fit(shorter.html, shorter.renderer(visit.request, canonical))
 
 
@@ -174,7 +180,7 @@ async def with_form(visit: Visit, published: PublishedLetter, form: ShownForm, s
     except Unavailable:  # what was typed matters more than the names of other signatories
         rows = NO_ROWS
     partner = registered_partner(published, form.values)
-    page = LetterPage(published, visit.lang, rows, forms.kind_of(form.values), partner, form).lean()
+    page = LetterPage(published, visit.lang, rows, forms.kind_of(form.values), partner, form).lean().without_code()
     await visit.turn()
     response = page_size.fit_beginning(page.html, page.renderer(visit.request, canonical=None))
     return http.cached_body_as(visit.request, response, status)

@@ -11,10 +11,9 @@ from itertools import accumulate
 
 from petition.web.page_cache import CachedResponse
 
-MAX_BYTES = 10 * 1024  # on the wire: status line, headers and body, compressed by brotli in a hurry
-MAX_CUT_BYTES = (
-    9_700  # of a page with the beginning of a letter only: a paragraph less there, and all the rest comes through
-)
+# On the wire: status line, headers and body, compressed by brotli in a hurry. Of the 10 KB of a first answer so much,
+# that all the rest of signing comes through.
+MAX_BYTES = 9_820
 SERVER_BYTES = 90  # headers that a server adds (date, server, connection)
 MAX_WHOLE = 60_000  # characters of HTML; text does not shrink to a quarter, so more is not tried whole
 
@@ -35,7 +34,7 @@ def fit(html: str, render: Render) -> CachedResponse:
     while low < high:
         middle = (low + high + 1) // 2
         candidate = render("".join(parts[:middle]), True)
-        if fits(candidate, MAX_CUT_BYTES):
+        if fits(candidate):
             low, page = middle, candidate
         else:
             high = middle - 1
@@ -65,8 +64,8 @@ def _ever_shorter(html: str) -> Iterator[tuple[str, bool]]:
         yield "".join(part for part, length in zip(parts, lengths, strict=True) if length <= limit), True
 
 
-def fits(page: CachedResponse, limit: int = MAX_BYTES) -> bool:
-    return page.wire_size + SERVER_BYTES <= limit
+def fits(page: CachedResponse) -> bool:
+    return page.wire_size + SERVER_BYTES <= MAX_BYTES
 
 
 def blocks(html: str) -> list[str]:

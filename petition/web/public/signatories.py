@@ -1,13 +1,15 @@
 """The public list of signatories: a page of it by cursor, or the result of a search."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from urllib.parse import urlencode
 
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from petition.letters.published import PublishedLetter
-from petition.signatures import listing
+from petition.signatures import employees, listing
+from petition.signatures.employee_queries import MIN_NUMBER
+from petition.signatures.employees import Employees
 from petition.signatures.listing import Cursor
 from petition.signatures.listing_queries import MAX_RESULTS
 from petition.signatures.model import Kind, Signatory
@@ -32,6 +34,7 @@ async def signatories(visit: Visit) -> Response:
     kind, q = kind_of(params), params.get("q", "").strip()[: listing.MAX_QUERY]
     after = None if q else cursor_of(params)
     items, following = await _entries(visit, published, kind, q=q, after=after)
+    is_beginning = kind is Kind.PERSON and not q and after is None
     response = http.cacheable_page(
         visit.request,
         "signatures/list.html",
@@ -43,6 +46,8 @@ async def signatories(visit: Visit) -> Response:
         q=q,
         items=items,
         listed=listed(published, kind),
+        employees=await _employees(visit, published) if is_beginning else (),
+        min_number=MIN_NUMBER,
         max_results=MAX_RESULTS,
         next=following.encode() if following else None,
         first_page=after is None,
@@ -80,6 +85,13 @@ async def _entries(
         return [], None
     async with visit.services.throttle.read_slot(visit.network), visit.services.database.connection() as conn:
         return await listing.read(conn, published.letter.id, kind, q, after)
+
+
+async def _employees(visit: Visit, published: PublishedLetter) -> Sequence[Employees]:
+    if not published.letter.employers:
+        return ()
+    async with visit.services.throttle.read_slot(visit.network), visit.services.database.connection() as conn:
+        return await employees.count(conn, published.letter)
 
 
 def query_of(kind: Kind, q: str, after: Cursor | None = None) -> str:

@@ -58,7 +58,7 @@ async def show_form(visit: Visit) -> Response:
     if published.letter.takes_signatures:
         if "version" in form and form["version"] != published.letter.version.digest:
             return await _superseded(visit, published, form)
-        errors = _errors(visit, form) if form.get("checked") else {}
+        errors = _errors(visit, published, form) if form.get("checked") else {}
     return await _page_again(visit, published, form, errors, status=200 if "version" in form else 422)
 
 
@@ -74,7 +74,7 @@ async def sign(visit: Visit) -> Response:
         return await _stopped(visit, published, form)
     if form.get("version") != letter.version.digest:
         return await _superseded(visit, published, form)
-    sign_form = forms.read(form, tuple(visit.services.renderer.languages))
+    sign_form = forms.read(form, tuple(visit.services.renderer.languages), letter.offered_employers)
     if isinstance(sign_form, dict):
         return await _page_again(visit, published, form, sign_form, status=422)
     if (question := await address_question.ask(visit, published, form, sign_form.mailbox)) is not None:
@@ -206,12 +206,12 @@ async def _stopped(visit: Visit, published: PublishedLetter, form: Mapping[str, 
 async def _superseded(visit: Visit, published: PublishedLetter, form: Mapping[str, str]) -> Response:
     """Show the new text with all other errors; consent must be given again."""
     values = {name: value for name, value in form.items() if name != "consent"}
-    errors = {name: message for name, message in _errors(visit, form).items() if name != "consent"}
+    errors = {name: message for name, message in _errors(visit, published, form).items() if name != "consent"}
     return await _page_again(visit, published, values, {"": SUPERSEDED, **errors}, status=422)
 
 
-def _errors(visit: Visit, form: Mapping[str, str]) -> dict[str, str]:
-    read = forms.read(form, tuple(visit.services.renderer.languages))
+def _errors(visit: Visit, published: PublishedLetter, form: Mapping[str, str]) -> dict[str, str]:
+    read = forms.read(form, tuple(visit.services.renderer.languages), published.letter.offered_employers)
     return read if isinstance(read, dict) else {}
 
 

@@ -128,10 +128,16 @@ class Visit:
         )
 
     async def cached_page(
-        self, path: str, group: str, build: Callable[[], Awaitable[CachedResponse]], tier: CacheTier = CacheTier.COMMON
+        self,
+        path: str,
+        group: str,
+        build: Callable[[], Awaitable[CachedResponse]],
+        tier: CacheTier = CacheTier.COMMON,
+        *,
+        dated: bool = False,
     ) -> Response:
         """Answer with the page cached under ``path`` in this language, which ``group`` invalidates."""
-        cached = await self.services.pages.get(f"/{self.lang}{path}", group, build, tier)
+        cached = await self.services.pages.get(f"/{self.lang}{path}", group, build, tier, dated=dated)
         return http.CachedPageResponse(self.request, cached)
 
     async def cached_letter_page(
@@ -139,8 +145,10 @@ class Visit:
         path: str,
         build: Callable[[PublishedLetter], Awaitable[CachedResponse]],
         tier: CacheTier = CacheTier.COMMON,
+        *,
+        dated: bool = False,
     ) -> Response:
-        """Answer with the page cached under ``path`` below the letter's address.
+        """Answer with the page cached under ``path`` below the letter's address; a ``dated`` one for some seconds.
 
         Raises ``NotFound``, ``Gone`` or ``Unavailable`` before the cache sees the address: addresses of letters that do
         not exist must not fill it.
@@ -150,7 +158,7 @@ class Visit:
         async def build_now() -> CachedResponse:
             return await build(await self.published())  # again: the cache may have waited
 
-        return await self.cached_page(f"/{self.slug}{path}", self.slug, build_now, tier)
+        return await self.cached_page(f"/{self.slug}{path}", self.slug, build_now, tier, dated=dated)
 
 
 View = Callable[[Visit], Awaitable[Response]]

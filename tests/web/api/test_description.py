@@ -10,7 +10,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from petition.core import i18n, resources
 from petition.core.limits import Limits
 from petition.core.templates import Renderer
-from petition.web.api import docs, endpoints
+from petition.web.api import docs, endpoints, how_we_count
 from petition.web.api.description import openapi_document
 from tests.running import SLUG, Installation
 from tests.signatures.people import organization, sign
@@ -42,7 +42,7 @@ def check(example: object, schema: dict[str, Any], document: dict[str, Any]) -> 
 
 def test_every_address_is_described() -> None:
     described = set(openapi_document(RENDERER, "en", Limits())["paths"])
-    assert described == {getattr(route, "path", None) for route in endpoints.ROUTES}
+    assert described == {getattr(route, "path", None) for route in (*endpoints.ROUTES, *how_we_count.ROUTES)}
     assert docs.DOCUMENT.startswith("/api/v1/")
 
 
@@ -67,6 +67,7 @@ async def test_answers_are_as_the_document_says(site: Installation) -> None:
         (LETTER, "Letter"),
         (f"{LETTER}/count", "Count"),
         (f"{LETTER}/history?step=hour", "History"),
+        (f"{LETTER}/how-we-count", "CountReport"),
         (f"{LETTER}/signatories", "Signatories"),
         (f"{LETTER}/signatories?kind=organization", "Signatories"),
     ):

@@ -122,6 +122,8 @@ async def test_what_is_told_of_a_person_and_of_an_organization(site: Installatio
         "name_ru": "Пирс",
         "website": None,
         "representatives": ["Anna"],
+        "evidence": ["reviewed"],
+        "vouched_by": [],
     }
 
 

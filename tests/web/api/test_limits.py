@@ -63,7 +63,17 @@ async def test_what_is_kept_is_not_counted(database_url: str, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
-    "path", [LETTER, f"{LETTER}/count", f"{LETTER}/history", DATABASE, f"{LETTER}/partners", f"{LETTER}/events", MEMORY]
+    "path",
+    [
+        LETTER,
+        f"{LETTER}/count",
+        f"{LETTER}/history",
+        DATABASE,
+        f"{LETTER}/partners",
+        f"{LETTER}/affiliations",
+        f"{LETTER}/events",
+        MEMORY,
+    ],
 )
 async def test_any_site_may_ask_beforehand(site: Installation, path: str) -> None:
     asks = {"origin": "https://other.example", "access-control-request-method": "GET"}

@@ -59,7 +59,7 @@ FRESH: Mapping[str, list[dict[str, str]]] = {
         {"act": "resend"},
     ],
     "/organizer/{slug}/signatures/{signature}": [
-        {"act": act} for act in ("message", "second", "drop_message", "drop_note")
+        {"act": act} for act in ("message", "second", "drop_message", "drop_note", "vouch")
     ],
     "/organizer/{slug}/domains": [{"act": "trust", "domain": "school.example"}, {}],
     "/organizer/{slug}/state": [{"move": "reopen"}],
@@ -113,6 +113,7 @@ UNMARKED = {
     "/organizer/{slug}/text",
     "/organizer/{slug}/copy",
     "/organizer/{slug}/partners",
+    "/organizer/{slug}/employers",
     "/organizer/{slug}/members/cancel",
     "/organizer/{slug}/members/reset/stop",
     "/organizer/{slug}/reminder",

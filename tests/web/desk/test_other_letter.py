@@ -45,6 +45,10 @@ FORMS: Mapping[str, list[dict[str, str]]] = {
         {"act": "restore", "partner": "<partner>"},
         {"act": "change", "partner": "<partner>", "title": "X", "title_before": "Partner Inc"},
     ],
+    "/organizer/{slug}/employers": [
+        {"act": "stop", "employer": "<employer>"},
+        {"act": "offer", "employer": "<employer>"},
+    ],
     "/organizer/{slug}/members": [
         {"organizer": "<editor>", "before": "editor", "role": "owner"},
         {"organizer": "<editor>", "before": "editor", "act": "remove"},
@@ -183,6 +187,7 @@ async def furnish(site: Installation, bench: Bench, owner: httpx2.AsyncClient) -
         ("members/reset", {"organizer": str(editor.id)}),
         ("partners", {"act": "add", "name": "partner", "title": "Partner Inc"}),
         ("witnesses", {"act": "add", "title": "Partner Inc", "key": str(Cosigner("w.example", b"1" * 32).key)}),
+        ("employers", {"act": "add", "name_en": "Partner Inc", "domains": "partner.example"}),
         ("updates", {"act": "save", "title_en": "Draft of Partner Inc", "text_en": "North Pier"}),
         ("campaigns", {"act": "remove", "back": "kind=person"}),
         (
@@ -234,6 +239,7 @@ async def furnish(site: Installation, bench: Bench, owner: httpx2.AsyncClient) -
         "file": await id_in(site, "SELECT id FROM addressee_file"),
         "partner": await id_in(site, "SELECT id FROM partner"),
         "witness": await id_in(site, "SELECT id FROM witness"),
+        "employer": await id_in(site, "SELECT id FROM employer"),
         "invitation": await id_in(site, "SELECT id FROM invitation"),
         "organization": await id_in(site, "SELECT id FROM organization"),
         "note": await id_in(site, "SELECT id FROM note"),

@@ -20,14 +20,13 @@ from tests.exports.test_address_lists import ADDRESSES, REGISTER, wait_three_day
 from tests.faults.processes import PATIENCE, command, web, worker_environ
 from tests.faults.server import Server
 from tests.imports.desk import Carrier
+from tests.leaks.columns import dump
+from tests.leaks.search import found, squeezed
 from tests.mail.post_office import PostOffice
 from tests.moderation.desk import Bench
 from tests.organizers import people
 from tests.rows import rows_of
 from tests.running import SLUG, Installation, environment, free_port, publish
-from tests.test_leaks import dump, found, post, server, squeezed
-
-__all__ = ["post", "server"]
 
 HIDDEN, HELD, REPRESENTATIVE = "Радомир Любомудров", "Товарищество Неразглашения", "Всеволод Тихомиров"
 IMPORTED = ("Crispin Overimport", "Philippa Bouncebrook", "Мстислава Заоблачная")
