@@ -28,7 +28,7 @@ class Unreachable(PetitionError):
     """The server cannot be reached, or does not answer as one; the text says how."""
 
 
-class Refusal(PetitionError):
+class ServerRefusal(PetitionError):
     """The server has not taken what was sent; ``status`` says why."""
 
     def __init__(self, status: int, text: str) -> None:
@@ -121,7 +121,7 @@ class ServedLogs:
         return read
 
     def post(self, path: str, content: bytes) -> None:
-        """Send a text. Raises ``Refusal``."""
+        """Send a text. Raises ``ServerRefusal``."""
         while True:
             status, headers, answer = self._ask("POST", path, content)
             if 200 <= status < 300:
@@ -129,7 +129,7 @@ class ServedLogs:
             if status != 429:
                 text = answer.decode(errors="replace").strip().partition("\n")[0][:300]
                 is_text = headers.get("content-type", "").startswith("text/plain")
-                raise Refusal(status, text if is_text else f"status {status}")
+                raise ServerRefusal(status, text if is_text else f"status {status}")
             self._wait_or_raise(path, status, headers)
 
     def _wait_or_raise(self, path: str, status: int, headers: http.client.HTTPMessage) -> None:

@@ -23,7 +23,7 @@ from petition.count_log import tiles, verifying
 from petition.count_log.checkpoints import Checkpoint
 from petition.count_log.cosignatures import Cosigner
 from petition.count_log.entries import EntryKind, Recount
-from petition.count_log.served_logs import LogAddress, Refusal, ServedLogs, Unreachable
+from petition.count_log.served_logs import LogAddress, ServedLogs, ServerRefusal, Unreachable
 from petition.count_log.verifying import CheckedLog, CountDiffers, EntriesDiffer, LogFault, LogForked, WentBack
 from petition.count_log.witness_files import BadWitnessFile, Unsettled, WitnessedLogState, WitnessState, read_key
 
@@ -64,7 +64,7 @@ CODES: dict[type[Exception], ExitCode] = {
     LogStale: ExitCode.STALE,
     LogFault: ExitCode.BAD_CHECKPOINT,
     Unreachable: ExitCode.UNREACHABLE,
-    Refusal: ExitCode.NOT_TAKEN,
+    ServerRefusal: ExitCode.NOT_TAKEN,
     BadWitnessFile: ExitCode.OWN_FILES,
     PetitionError: ExitCode.OWN_FILES,
     OSError: ExitCode.OWN_FILES,
@@ -84,7 +84,7 @@ class Witness:
     say: Callable[[str], None] = print
 
     def run(self) -> str:
-        """Check and cosign; return what was seen. Raises ``LogFault``, ``Unreachable``, ``Refusal``, ``OSError``."""
+        """Check and cosign; return what was seen. Raises ``LogFault``, ``Unreachable``, ``ServerRefusal``, ``OSError``."""
         address = self.server.find()
         key = self._key(address)
         seen = self.state.logs.get(key.name)
@@ -163,9 +163,9 @@ class Witness:
             return
         try:
             self.server.post(address.log + COSIGNATURES, log.note.encode())
-        except Refusal as refusal:
+        except ServerRefusal as refusal:
             if refusal.status != 403:
-                raise Refusal(refusal.status, f"the cosignature was not taken: {refusal}") from None
+                raise ServerRefusal(refusal.status, f"the cosignature was not taken: {refusal}") from None
             self.say(f"all is right, but this key is not registered for the letter yet: {self.cosigner.key}")
 
     def _check_count(self, address: LogAddress, log: WitnessedLogState) -> None:
