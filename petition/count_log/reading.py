@@ -59,7 +59,7 @@ class ShownCount:
     """The count that readers see, and how much of it waits for the log, which has ``size`` entries."""
 
     size: int
-    shown: tuple[int, int, int]  # people, organizations, imported
+    visible: tuple[int, int, int]  # people, organizations, imported
     waiting: tuple[int, int, int]
     counted_at: datetime
     is_stepped: bool  # it moves in steps, and what was counted around a step may be in the next
@@ -68,11 +68,11 @@ class ShownCount:
         """Return whether a count is shown that this log, read in the same moment, does not make."""
         logged = log.people, log.organizations, log.imported
         expected = tuple(a + b for a, b in zip(logged, self.waiting, strict=True))
-        return log.size == self.size and not self.is_stepped and self.shown != expected
+        return log.size == self.size and not self.is_stepped and self.visible != expected
 
     def as_json(self) -> bytes:
         return json.dumps(
-            dict(zip(COUNTS, self.shown, strict=True))
+            dict(zip(COUNTS, self.visible, strict=True))
             | {
                 "counted_at": self.counted_at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
                 "stepped": self.is_stepped,
@@ -87,9 +87,9 @@ async def shown_count(conn: Connection, letter_id: LetterId) -> ShownCount | Non
     row = await conn.fetchrow(queries.COUNT_AND_WAITING, letter_id)
     if row is None:
         return None
-    shown = row["people"], row["organizations"], row["imported"]
+    visible = row["people"], row["organizations"], row["imported"]
     waiting = row["waiting_people"], row["waiting_organizations"], row["waiting_imported"]
-    return ShownCount(row["size"], shown, waiting, row["counted_at"], row["is_stepped"])
+    return ShownCount(row["size"], visible, waiting, row["counted_at"], row["is_stepped"])
 
 
 async def head(conn: Connection, letter_id: LetterId) -> LogHead | None:

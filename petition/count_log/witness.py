@@ -84,7 +84,7 @@ class Witness:
     say: Callable[[str], None] = print
 
     def run(self) -> str:
-        """Check and cosign; return what was seen. Raises ``LogFault``, ``Unreachable``, ``ServerRefusal``, ``OSError``."""
+        """Check and cosign; return what was seen. Raises ``LogFault``, ``PetitionError``, ``OSError``."""
         address = self.server.find()
         key = self._key(address)
         seen = self.state.logs.get(key.name)
@@ -98,7 +98,7 @@ class Witness:
         except LogForked:
             self._keep_evidence(seen, note)
             raise
-        log.address = log.address if address.is_copy else self._place(address)
+        log.address = log.address if address.is_copy else self._log_address(address)
         self._check_count(address, log)
         log.note = self._cosigned(note, key)
         self.state.logs[key.name] = log
@@ -118,14 +118,14 @@ class Witness:
         except BadNote as bad:
             raise LogFault(f"the log's key cannot be read: {bad}") from None
 
-    def _place(self, address: LogAddress) -> str:
+    def _log_address(self, address: LogAddress) -> str:
         return f"{self.server.parts.netloc}{address.log}"
 
     def _check_key(self, address: LogAddress, key: NoteKey, seen: WitnessedLogState | None) -> None:
         """See that the log has the name and the key that it had here before."""
         if seen is not None and seen.key != str(key):
             raise LogFault(f"the log signs with another key than before; before: {seen.key} now: {key}")
-        names = {name for name, log in self.state.logs.items() if log.address == self._place(address)}
+        names = {name for name, log in self.state.logs.items() if log.address == self._log_address(address)}
         if names - {key.name}:
             raise LogFault(f"the log is called {key.name} now, and was called {', '.join(names)}")
 
@@ -186,19 +186,19 @@ class Witness:
         if is_steady and not last.is_settled and not last.is_stepped:
             raise CountDiffers(last.problem)
         # That something waits is the installation's word: it has to come.
-        if last.shown != last.counted and not address.is_copy and log.unsettled is None:
+        if last.visible != last.counted and not address.is_copy and log.unsettled is None:
             counted = log.checked.counted
             kinds = Counter(counted.by_kind), Counter(counted.left)
-            log.unsettled = Unsettled(self.now(), counted.entries, last.shown, *kinds)
+            log.unsettled = Unsettled(self.now(), counted.entries, last.visible, *kinds)
 
     def _read_count(self, address: LogAddress, log: WitnessedLogState) -> "_CountReading | None":
         """Return what readers see and what the log makes of it; None if no count is published beside this log."""
-        beside, shown = self.server.json(address.log + COUNT), self.server.json(address.count)
-        if beside is None and shown is None and not log.has_count:
+        beside, visible = self.server.json(address.log + COUNT), self.server.json(address.count)
+        if beside is None and visible is None and not log.has_count:
             self.say("no count is published beside this log: only the log was checked")
             return None
         try:
-            reading = _reading_of(beside, shown, numbers_of(log.checked.counted))
+            reading = _reading_of(beside, visible, numbers_of(log.checked.counted))
         except (KeyError, TypeError, ValueError):
             raise Unreachable(f"{address.log}{COUNT} or {address.count} cannot be read") from None
         log.has_count = True
@@ -207,17 +207,17 @@ class Witness:
 
 @dataclass(frozen=True, slots=True)
 class _CountReading:
-    """``counted`` by the log; ``waiting`` for it, by the installation's word; ``shown`` to readers."""
+    """``counted`` by the log; ``waiting`` for it, by the installation's word; ``visible`` to readers."""
 
     size: int  # of the log, when the installation looked
     counted: Numbers
     waiting: Numbers
-    shown: Numbers
+    visible: Numbers
     is_stepped: bool
 
     @property
     def is_settled(self) -> bool:
-        return self.shown == self._expected
+        return self.visible == self._expected
 
     @property
     def _expected(self) -> Numbers:
@@ -227,17 +227,17 @@ class _CountReading:
     @property
     def problem(self) -> str:
         return "; ".join(
-            f"readers see {shown} {name}, the log has {counted}"
+            f"readers see {visible} {name}, the log has {counted}"
             + (f" and {waiting} more wait for it" if waiting else "")
-            for name, shown, counted, waiting in zip(NAMES, self.shown, self.counted, self.waiting, strict=True)
-            if shown != counted + waiting
+            for name, visible, counted, waiting in zip(NAMES, self.visible, self.counted, self.waiting, strict=True)
+            if visible != counted + waiting
         )
 
 
-def _reading_of(beside: Any, shown: Any, counted: Numbers) -> _CountReading:
+def _reading_of(beside: Any, visible: Any, counted: Numbers) -> _CountReading:
     """Read both files. Raises ``KeyError``, ``TypeError``, ``ValueError``."""
     waiting = _numbers(beside["waiting"])
-    counts = shown.get("counts", shown)
+    counts = visible.get("counts", visible)
     return _CountReading(
         int(beside["size"]),
         counted,
@@ -266,14 +266,14 @@ def _check_unsettled(log: WitnessedLogState, now: float) -> None:
     left = counted.left - before.left
     joined = Counter({kind: counted.by_kind[kind] - before.by_kind[kind] + left[kind] for kind in EntryKind})
     bounds = zip(
-        NAMES, before.shown, *map(numbers_of, (then, Recount(by_kind=left), Recount(by_kind=joined))), strict=True
+        NAMES, before.visible, *map(numbers_of, (then, Recount(by_kind=left), Recount(by_kind=joined))), strict=True
     )
-    for name, shown, number, fewer, more in bounds:
-        if not number - fewer <= shown <= number + more:
+    for name, visible, number, fewer, more in bounds:
+        if not number - fewer <= visible <= number + more:
             moment = time.strftime("%Y-%m-%d %H:%M", time.gmtime(before.at))
             if counted.entries == before.size:
-                raise LogStale(f"at {moment} UTC readers saw {shown} {name}; the log still has {number}: it is stale")
-            raise CountDiffers(f"at {moment} UTC readers saw {shown} {name}, which the log has never had")
+                raise LogStale(f"at {moment} UTC readers saw {visible} {name}; the log still has {number}: it is stale")
+            raise CountDiffers(f"at {moment} UTC readers saw {visible} {name}, which the log has never had")
 
 
 def _summary(checkpoint: Checkpoint, counted: Recount) -> str:

@@ -71,7 +71,7 @@ class Unsettled:
 
     at: float  # seconds since 1970
     size: int
-    shown: tuple[int, int, int]  # people, organizations, imported
+    visible: tuple[int, int, int]  # people, organizations, imported
     by_kind: Counter[EntryKind]
     left: Counter[EntryKind]
 
@@ -150,7 +150,7 @@ def _kinds(value: dict[str, int]) -> Counter[EntryKind]:
 
 def _unsettled_json(value: Unsettled) -> dict[str, Any]:
     kinds = {"by_kind": dict(value.by_kind), "left": dict(value.left)}
-    return {"at": value.at, "size": value.size, "shown": list(value.shown), **kinds}
+    return {"at": value.at, "size": value.size, "shown": list(value.visible), **kinds}
 
 
 def _unsettled(value: dict[str, Any]) -> Unsettled:

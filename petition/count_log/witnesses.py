@@ -94,8 +94,8 @@ async def files_beside(conn: Connection, wrapper: Wrapper, log: LogHead) -> dict
     rows = await conn.fetch(queries.WITNESSES_IN_USE, log.letter_id)
     names = [{"name": row["title"], "key": row["verifier_key"]} for row in rows]
     files = {KEY: f"{signer.key}\n".encode(), WITNESSES: json.dumps(names, ensure_ascii=False).encode()}
-    shown, cosigned = await reading.shown_count(conn, log.letter_id), await newest_cosigned(conn, log.letter_id)
-    files |= {} if shown is None else {COUNT: shown.as_json()}
+    visible, cosigned = await reading.shown_count(conn, log.letter_id), await newest_cosigned(conn, log.letter_id)
+    files |= {} if visible is None else {COUNT: visible.as_json()}
     return files | ({} if cosigned is None else {COSIGNED: cosigned.encode()})
 
 

@@ -47,12 +47,12 @@ def _check_count(log: Mapping[str, bytes], counted: Recount, total: int) -> None
     """Compare the log with the count beside it, and that with the mirror's. Raises ``LogFault``."""
     beside = json.loads(log[witnesses.COUNT])
     waiting = [int(beside["waiting"][name]) for name in COUNTS]
-    shown = [int(beside[name]) for name in COUNTS]
+    visible = [int(beside[name]) for name in COUNTS]
     if not beside["stepped"]:
-        people, organizations, imported = (number - more for number, more in zip(shown, waiting, strict=True))
+        people, organizations, imported = (number - more for number, more in zip(visible, waiting, strict=True))
         verifying.check_count(counted, people, organizations, imported)
-    if shown[0] + shown[1] != total:
-        raise LogFault(f"the count of the copy is {total}, the count beside its log is {shown[0] + shown[1]}")
+    if visible[0] + visible[1] != total:
+        raise LogFault(f"the count of the copy is {total}, the count beside its log is {visible[0] + visible[1]}")
 
 
 def _cosigned(log: Mapping[str, bytes], notes: Sequence[str]) -> list[str]:

@@ -56,8 +56,8 @@ async def _counted(conn: Connection, published: PublishedLetter) -> PublishedLet
     if row is None:
         return published
     counts = queries.counts_in(row)
-    shown = counts.with_all_hidden() if published.letter.conceals_names else counts
-    return replace(published, counts=shown, counted_at=row["counted_at"] or datetime.now(UTC))
+    visible = counts.with_all_hidden() if published.letter.conceals_names else counts
+    return replace(published, counts=visible, counted_at=row["counted_at"] or datetime.now(UTC))
 
 
 async def _log(conn: Connection, wrapper: Wrapper, log: LogHead) -> dict[str, bytes]:

@@ -132,8 +132,8 @@ async def _state(conn: Connection, letter_id: LetterId) -> _LogState:
     seen = await witnesses.witnessed(conn, letter_id)
     if log is None or seen is None:
         return _LogState(None)
-    shown = await reading.shown_count(conn, letter_id)
-    has_problem = shown is not None and shown.contradicts(log)
+    visible = await reading.shown_count(conn, letter_id)
+    has_problem = visible is not None and visible.contradicts(log)
     return _LogState(log, seen.cosignatures, has_problem)
 
 

@@ -70,10 +70,10 @@ async def count(visit: Visit) -> Response:
     """Answer with the count that readers see, and how much of it is not in the log yet."""
     letter = (await visit.published()).letter
     async with visit.services.throttle.read_slot(visit.network), visit.services.database.connection() as conn:
-        shown = await reading.shown_count(conn, letter.id)
-    if shown is None:
+        visible = await reading.shown_count(conn, letter.id)
+    if visible is None:
         raise NotFound("the letter has no count")
-    return Response(shown.as_json(), headers=UNKEPT, media_type="application/json")
+    return Response(visible.as_json(), headers=UNKEPT, media_type="application/json")
 
 
 async def take(visit: Visit) -> Response:
