@@ -27,7 +27,7 @@ ON_BOTH: Mapping[str, str] = {
     "imports/test_adding.py": "imported_once|not_counted_twice|one_entry_under|same_time",
     "imports/test_undoing.py": "in_many_steps|corrected_file|moderator_has_decided",
     "letters/test_taking_down.py": "every_table|nothing_is_left|holds_are_waited|worker_clears",
-    "mailings/test_sending.py": "each_subscriber|never_again",
+    "mailings/test_sending.py": "never_again",
     "moderation/test_anything.py": "",
     "moderation/test_decisions.py": "stays_exact|many_moderators|undoing_an_approval|flags",
     "moderation/test_desk.py": "pages_of_the_queue|every_page_is|one_burst|another_letters",

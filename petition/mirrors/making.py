@@ -35,7 +35,7 @@ class MirrorMaker:
         return await asyncio.to_thread(self._folder, snapshot, facts, signer)
 
     def _folder(self, snapshot: LetterSnapshot, facts: CopyFacts, signer: NoteSigner) -> dict[str, bytes]:
-        files = pages.folder_files(snapshot, facts, self.renderer)
+        files = pages.folder_files(snapshot, facts, self.renderer, signer)
         content = manifest.build(
             snapshot, facts, self.state_of(snapshot.published, snapshot.log_state), files, signer.key
         )

@@ -8,6 +8,7 @@ from petition.core.database import Record
 from petition.core.errors import PetitionError
 from petition.core.ids import PictureId, ResponseId
 from petition.core.settings import Settings
+from petition.count_report.model import CountReport
 from petition.letters.model import Letter, Text, Version
 from petition.letters.published import PublishedLetter
 
@@ -39,6 +40,7 @@ class LetterSnapshot:
     news: Sequence[tuple[Record, Mapping[str, Text]]]  # newest first
     documents: Mapping[ResponseId, StoredFile]
     pictures: Mapping[PictureId, StoredFile]
+    report: CountReport  # of the same moment as the count
     log: Mapping[str, bytes] = field(default_factory=dict)  # the count log's files, by their path below its address
     log_state: str = ""  # changes with them
 

@@ -11,7 +11,10 @@ from typing import Any
 
 from markupsafe import Markup
 
+from petition.core.signed_notes import NoteSigner
 from petition.core.templates import Renderer
+from petition.count_report import document
+from petition.count_report.page_context import page_context
 from petition.letters.model import Counts
 from petition.mirrors import contexts
 from petition.mirrors.links import CopyLinks
@@ -21,18 +24,27 @@ from petition.pictures.colours import AUTO
 from petition.pictures.letter_pictures import badge_of, card_of
 from petition.pictures.share_card import draw
 
-PAGES = {"index": "letter", "updates": "updates", "answers": "answers", "versions": "versions"}  # file → template
+# file → template
+PAGES = {
+    "index": "letter",
+    "updates": "updates",
+    "answers": "answers",
+    "versions": "versions",
+    document.PATH: "how_we_count",
+}
 BADGE_STYLE = "flat"
 SECURITY = "security"  # the page of the installation with its key
 
 Files = dict[str, bytes]
 
 
-def folder_files(snapshot: LetterSnapshot, facts: CopyFacts, renderer: Renderer) -> Files:
+def folder_files(snapshot: LetterSnapshot, facts: CopyFacts, renderer: Renderer, signer: NoteSigner) -> Files:
     """Return path → content of everything in a letter's mirror but the manifest."""
     files = dict(_pages(snapshot, facts, renderer))
     files |= dict(_pictures(snapshot, facts, renderer))
     files |= dict(_data(snapshot))
+    content = document.document(snapshot.report, renderer.languages, facts.addresses.base_url)
+    files[f"{document.PATH}.json"] = _json(document.signed(content, signer))
     files |= {f"documents/answer-{number}.{file.ending}": file.content for number, file in snapshot.documents.items()}
     files |= {f"log/{path}": content for path, content in snapshot.log.items()}
     files |= {f"pictures/{number}.{file.ending}": file.content for number, file in snapshot.pictures.items()}
@@ -45,6 +57,7 @@ def _pages(snapshot: LetterSnapshot, facts: CopyFacts, renderer: Renderer) -> It
     nav = {page: f"{page}.html" for page in PAGES} | {"sign": "index.html#sign"}
     for lang, language in renderer.languages.items():
         context = contexts.context_of(snapshot, facts, language, links) | shared | {"nav": nav}
+        context |= page_context(snapshot.report, renderer.languages, lang)
         for page, template in PAGES.items():
             html = renderer.render(f"mirrors/{template}.html", lang, page=page, **context)
             yield f"{lang}/{page}.html", html.encode()
@@ -117,6 +130,7 @@ def one_file(snapshot: LetterSnapshot, facts: CopyFacts, renderer: Renderer, fir
     for lang in langs:
         nav = {page: f"#{page}-{lang}" for page in (*PAGES, "sign")}
         context = contexts.context_of(snapshot, facts, renderer.languages[lang], links) | shared | {"nav": nav}
+        context |= page_context(snapshot.report, renderer.languages, lang)
         context |= {"security": f"{facts.addresses.base_url}/{lang}/{SECURITY}"}
         parts.append((lang, Markup(renderer.render("mirrors/one_language.html", lang, **context))))  # noqa: S704
     context = {**context, "titles": contexts.titles(snapshot.letter, langs), "parts": parts}

@@ -10,6 +10,7 @@ from petition.core.encryption import Wrapper
 from petition.core.ids import LetterId, PictureId, ResponseId
 from petition.count_log import reading, witnesses
 from petition.count_log.reading import LogHead
+from petition.count_report import reading as count_reading
 from petition.drafts import draft_queries
 from petition.letters import addressee_queries, queries, update_queries
 from petition.letters.model import Text
@@ -36,11 +37,13 @@ async def read_snapshot(
         log = await reading.head(conn, letter.id)
         if with_documents and log is not None:
             published = await _counted(conn, published)
+        report = await count_reading.read(conn, published)
         versions = await queries.versions(conn, letter.id)
         news = await update_queries.published(conn, letter.id, 0, MAX_NEWS)
         texts = [*letter.version.texts.values(), *(text for _, by_lang in news for text in by_lang.values())]
         return LetterSnapshot(
-            published=published,
+            published=report.published,
+            report=report,
             versions=versions,
             news=news,
             documents=await _documents(conn, published) if with_documents else {},

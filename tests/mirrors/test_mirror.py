@@ -93,7 +93,7 @@ async def test_a_copy_has_the_letter_in_every_language_and_no_name(
 
 async def test_no_link_of_a_copy_leads_to_a_path_of_its_server(copy: Path, one_file: Path) -> None:
     pages = [path for path in copy.rglob("*.html")]
-    assert len(pages) == 9
+    assert len(pages) == 11
     for page in pages:
         html = page.read_text(encoding="utf-8")
         for target in re.findall(r'\b(?:href|src)="([^"]*)"', html):

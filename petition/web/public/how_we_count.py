@@ -5,20 +5,19 @@ from collections.abc import Sequence
 from starlette.responses import Response
 
 from petition.core.database import Connection
-from petition.count_report import quoting, reading
-from petition.count_report.definitions import DEFINITIONS
-from petition.count_report.model import MIN_ASKED, CountReport
+from petition.count_report import reading
+from petition.count_report.model import CountReport
+from petition.count_report.page_context import page_context
 from petition.letters.published import PublishedLetter
 from petition.signatures import listing
 from petition.signatures.listing import Cursor
-from petition.signatures.model import REASONS, Kind, Signatory
+from petition.signatures.model import Kind, Signatory
 from petition.web import http
 from petition.web.page_cache import WITH_NAMES, CachedResponse
 from petition.web.public.signatories import cursor_of
 from petition.web.public.visit import Visit
 
 PATH = "/how-we-count"
-WORDS = {"reasons": {reason.value: text for reason, text in REASONS.items()}}
 
 
 async def show(visit: Visit) -> Response:
@@ -54,20 +53,13 @@ async def _organizations(
 def _page(
     visit: Visit, report: CountReport, items: Sequence[Signatory], after: Cursor | None, following: Cursor | None
 ) -> CachedResponse:
-    languages = visit.services.renderer.languages
-    in_order = sorted(languages, key=lambda code: code != visit.lang)
     return http.cacheable_page(
         visit.request,
         "letters/how_we_count.html",
         (),
         WITH_NAMES,
+        **page_context(report, visit.services.renderer.languages, visit.lang),
         letter=report.letter,
-        report=report,
-        quotes=[(code, quoting.sentence(languages[code], report)) for code in in_order],
-        definitions=DEFINITIONS,
-        audit_words="" if report.audit is None else report.audit.sentence(visit.language),
-        words=WORDS,
-        min_asked=MIN_ASKED,
         items=items,
         first_page=after is None,
         next=following.encode() if following else None,
