@@ -38,7 +38,7 @@ async def filled(pattern: str, site: Installation, lang: str = "en") -> str:
         await _log(site)
         values["{path:path}"] = "0/000.p/1"
     if "{audit}" in pattern:
-        values["{audit}"] = await _audit(site)
+        values["{audit}"] = await add_audit(site)
     if "{picture}" in pattern:
         values["{picture}"] = str(await _picture(site))
     if "{response}" in pattern:
@@ -75,7 +75,7 @@ async def _log(site: Installation) -> None:
         )
 
 
-async def _audit(site: Installation) -> str:
+async def add_audit(site: Installation) -> str:
     """Return the number of an audit that asks; there is one after the first call."""
     async with site.database.transaction() as conn:
         letter = await conn.fetchval("SELECT id FROM letter WHERE slug = $1", SLUG)
@@ -167,7 +167,7 @@ async def _token(pattern: str, site: Installation) -> str:
     if "/answer/" in pattern:
         return await _answer(site)
     if "/audit/" in pattern:
-        await _audit(site)
+        await add_audit(site)
         async with site.database.connection() as conn:
             letter = await conn.fetchval("SELECT id FROM letter WHERE slug = $1", SLUG)
         return tokens.for_audit(letter, QuestionId(7))

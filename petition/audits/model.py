@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from petition.audits import draw, randomness
+from petition.audits import randomness
 from petition.audits.binomial import CONFIDENCE, upper_bound
 from petition.audits.randomness import RandomSource
 from petition.core.i18n import N_, Language
@@ -139,12 +139,8 @@ class Frame:
     origin: str
     size: int  # of the log
     root: bytes
-    indexes: Sequence[int]
-    digest: bytes
-
-    @property
-    def text(self) -> str:
-        return draw.frame_text(self.origin, self.size, self.root, self.indexes)
+    entries: int  # how many
+    digest: bytes  # of the published text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,7 +175,15 @@ class PublishedAudit:
         return randomness.address_of(self.round) if self.round is not None else None
 
     def as_json(self, base_url: str, slug: str) -> dict[str, object]:
-        """Return it with all that is needed to draw again; times as ISO 8601 in UTC."""
+        """Return it with all that is needed to draw again."""
+        return {
+            **self.announcement(base_url, slug),
+            "drawn": None if self.drawn is None else list(self.drawn),
+            "result": self.result and self.result.as_json(),
+        }
+
+    def announcement(self, base_url: str, slug: str) -> dict[str, object]:
+        """Return what was announced, and how far it is; times as ISO 8601 in UTC."""
         return {
             "number": self.number,
             "state": self.state.value,
@@ -196,10 +200,8 @@ class PublishedAudit:
                 "value": self.value,
             },
             "frame": self._frame_as_json(base_url, slug),
-            "drawn": None if self.drawn is None else list(self.drawn),
             "answers_until": _time(self.ends_at),
             "ended_at": _time(self.ended_at),
-            "result": self.result and self.result.as_json(),
         }
 
     def _frame_as_json(self, base_url: str, slug: str) -> dict[str, object] | None:
@@ -209,7 +211,7 @@ class PublishedAudit:
             "log": self.frame.origin,
             "log_size": self.frame.size,
             "root": base64.b64encode(self.frame.root).decode(),
-            "entries": len(self.frame.indexes),
+            "entries": self.frame.entries,
             "sha256": self.frame.digest.hex(),
             "url": f"{base_url}/log/{slug}/audits/{self.number}",
         }

@@ -14,6 +14,11 @@ async def load_all(conn: Connection, letter_id: LetterId) -> list[PublishedAudit
     return [queries.published_in(row) for row in await queries.rows(conn, letter_id)]
 
 
+async def load_announced(conn: Connection, letter_id: LetterId) -> list[PublishedAudit]:
+    """Return those whose frame was published."""
+    return [audit for audit in await load_all(conn, letter_id) if audit.frame is not None]
+
+
 async def last_result(conn: Connection, letter_id: LetterId) -> AuditResult | None:
     """Return the result of the letter's last audit that came to its end; None without one."""
     row = await queries.last_done(conn, letter_id)

@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from petition.audits.draw import frame_digest
+from petition.audits import draw
 from petition.audits.model import AbandonReason, AuditResult, AuditState, Frame, PublishedAudit
 from petition.audits.randomness import RandomSource
 from petition.core.database import Connection, Record
 from petition.core.ids import LetterId, OrganizerId, QuestionId, SignatureId
+from petition.count_log.checkpoints import Checkpoint
 
 LONG = 600.0  # seconds
 
@@ -69,11 +70,19 @@ SELECT $1, coalesce(max(number), 0) + 1, $2, $3, $4, $5, $6, $7, $8 FROM audit W
 ON CONFLICT DO NOTHING RETURNING number
 """
 
-ALL = "SELECT * FROM audit WHERE letter = $1 ORDER BY number DESC"
+# All but the frame's entries, which may be many.
+PUBLISHED = """
+SELECT number, state, reason, auditor, organizer, sample, source, round, description, draw_at, announced_at, origin,
+       log_size, root, cardinality(frame) AS entries, frame_digest, recipient, value, drawn, ends_at, ended_at,
+       unreached, signed, denied
+FROM audit WHERE letter = $1
+"""
 
-ONE = "SELECT * FROM audit WHERE letter = $1 AND number = $2"
+ALL = PUBLISHED + "ORDER BY number DESC"
 
-LAST_DONE = "SELECT * FROM audit WHERE letter = $1 AND state = 'done' ORDER BY number DESC LIMIT 1"
+FRAME = "SELECT origin, log_size, root, frame FROM audit WHERE letter = $1 AND number = $2 AND frame IS NOT NULL"
+
+LAST_DONE = PUBLISHED + "AND state = 'done' ORDER BY number DESC LIMIT 1"
 
 LOCK = "SELECT * FROM audit WHERE letter = $1 AND number = $2 FOR UPDATE"
 
@@ -255,8 +264,10 @@ async def rows(conn: Connection, letter_id: LetterId) -> list[Record]:
     return await conn.fetch(ALL, letter_id)
 
 
-async def row(conn: Connection, letter_id: LetterId, number: int) -> Record | None:
-    return await conn.fetchrow(ONE, letter_id, number)
+async def frame_text(conn: Connection, letter_id: LetterId, number: int) -> str | None:
+    """Return the entries that an audit draws from, as they were published; None if there is no such audit."""
+    row = await conn.fetchrow(FRAME, letter_id, number)
+    return None if row is None else draw.frame_text(row["origin"], row["log_size"], row["root"], row["frame"])
 
 
 async def last_done(conn: Connection, letter_id: LetterId) -> Record | None:
@@ -339,10 +350,13 @@ async def finish(conn: Connection, letter_id: LetterId, number: int, min_answers
     await conn.execute(MOVE_REVISION, letter_id)
 
 
-async def announce(conn: Connection, letter_id: LetterId, number: int, frame: Frame) -> None:
-    digest = frame_digest(frame.text)
-    values = frame.origin, frame.size, frame.root, list(frame.indexes), digest
-    await conn.execute(ANNOUNCE, letter_id, number, *values)
+async def announce(
+    conn: Connection, letter_id: LetterId, number: int, checkpoint: Checkpoint, indexes: Sequence[int]
+) -> None:
+    """Publish the entries that are drawn from, of a log at a checkpoint."""
+    log = checkpoint.origin, checkpoint.size, checkpoint.root
+    digest = draw.frame_digest(draw.frame_text(*log, indexes))
+    await conn.execute(ANNOUNCE, letter_id, number, *log, list(indexes), digest)
     await conn.execute(MOVE_REVISION, letter_id)
 
 
@@ -384,12 +398,12 @@ def result_in(row: Record) -> AuditResult:
 
 
 def _frame_in(row: Record) -> Frame | None:
-    if row["frame"] is None:
+    if row["frame_digest"] is None:
         return None
     return Frame(
         origin=row["origin"],
         size=row["log_size"],
         root=row["root"],
-        indexes=row["frame"],
+        entries=row["entries"],
         digest=row["frame_digest"],
     )

@@ -16,7 +16,6 @@ from petition.audits.model import (
     MIN_NOTICE,
     AbandonReason,
     AuditState,
-    Frame,
 )
 from petition.audits.questions import PURPOSE
 from petition.core import audit_log, outbox
@@ -70,25 +69,20 @@ class AuditWorker:
         if row["draw_at"] - datetime.now(UTC) < MIN_NOTICE:
             await _abandon(conn, row, AbandonReason.LATE)
             return
-        frame = await self._frame(conn, row["letter"])
-        if frame is None or len(frame.indexes) < max(
-            MIN_FRAME, row["sample"]
-        ):  # no checkpoint yet: the log is begun within seconds
+        log_head = await reading.head(conn, row["letter"])
+        indexes: list[int] = []
+        if log_head is not None:
+            checkpoint = Checkpoint.parse(log_head.checkpoint)
+            indexes = await self._frame(conn, row["letter"], checkpoint.size)
+        if log_head is None or len(indexes) < max(MIN_FRAME, row["sample"]):
             await _abandon(conn, row, AbandonReason.FEW)
         else:
-            await queries.announce(conn, row["letter"], row["number"], frame)
+            await queries.announce(conn, row["letter"], row["number"], checkpoint, indexes)
 
-    async def _frame(self, conn: Connection, letter_id: LetterId) -> Frame | None:
-        log_head = await reading.head(conn, letter_id)
-        if log_head is None:
-            return None
-        checkpoint = Checkpoint.parse(log_head.checkpoint)
-        tokens = await self._tokens(conn, letter_id)
-        entries = await _entries_of(conn, letter_id, tokens, checkpoint.size)
-        open_entries = sorted(index for index, (_, is_open) in entries.items() if is_open)
-        return Frame(
-            origin=checkpoint.origin, size=checkpoint.size, root=checkpoint.root, indexes=open_entries, digest=b""
-        )
+    async def _frame(self, conn: Connection, letter_id: LetterId, size: int) -> list[int]:
+        """Return the entries that count of those who agreed, among the first ``size``, ascending."""
+        entries = await _entries_of(conn, letter_id, await self._tokens(conn, letter_id), size)
+        return sorted(index for index, (_, is_open) in entries.items() if is_open)
 
     async def _tokens(self, conn: Connection, letter_id: LetterId) -> dict[bytes, SignatureId]:
         """Return what stands in the log for each one who agreed."""

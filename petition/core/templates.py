@@ -95,6 +95,7 @@ def _environment(language: Language, languages: Languages) -> Environment:
     environment.globals |= {
         "language_name": lambda code: languages[code].own_name,
         "in_words_of": lambda code, message: languages[code].gettext(message),
+        "page_language": language,
         "og_locale": lambda code: _facebook_locale(languages[code].locale),
         "static": static_url(),
     }

@@ -52,6 +52,7 @@ def document(report: CountReport, languages: Languages, base_url: str) -> dict[s
         "confirmations": _share(report.share),
         "log": _log(report, base_url),
         "audit": None if report.audit is None else _audit(report.audit, languages),
+        "audits": [audit.announcement(base_url, report.letter.slug) for audit in report.audits],
     }
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from petition.audits.model import AuditResult
+from petition.audits.model import AuditResult, PublishedAudit
 from petition.count_log.reading import LogHead
 from petition.count_log.witnesses import SeenCosignature
 from petition.count_report.removals import Removals
@@ -51,7 +51,12 @@ class CountReport:
     share: ConfirmedShare
     log: LogHead | None
     witnesses: Sequence[SeenCosignature] = ()  # the newest cosignature of each partner, newest first
-    audit: AuditResult | None = None  # of the last audit by sample
+    audits: Sequence[PublishedAudit] = ()  # all that were announced, the newest first
+
+    @property
+    def audit(self) -> AuditResult | None:
+        """Return the result of the last audit by sample that came to its end."""
+        return next((audit.result for audit in self.audits if audit.result is not None), None)
 
     @property
     def letter(self) -> Letter:

@@ -48,7 +48,7 @@ async def read(conn: Connection, published: PublishedLetter) -> CountReport:
         removals=await _removals(conn, letter, row),
         share=await _share(conn, letter, row),
         log=await log_reading.head(conn, letter_id),
-        audit=await audits.last_result(conn, letter_id),
+        audits=await audits.load_announced(conn, letter_id),
         witnesses=() if (log := await witnesses.witnessed(conn, letter_id)) is None else log.cosignatures,
     )
 

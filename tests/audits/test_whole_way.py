@@ -131,6 +131,35 @@ async def test_anyone_draws_again_from_public_files(audit: AuditBench) -> None:
         assert (entry.kind, entry.exit) == (EntryKind.PERSON, Exit.NONE)
 
 
+async def test_the_page_how_we_count_lists_all_that_were_announced(audit: AuditBench) -> None:
+    client = audit.site.client
+    await audit.agree(50)
+    path, document = f"/en/{SLUG}/how-we-count", f"/api/v1/letters/{SLUG}/how-we-count"
+    assert "There is no sample yet" in (await client.get(path)).text
+    async with people.at_desk(audit.site, "owner") as owner, people.at_desk(audit.site, "auditor") as auditor:
+        await announce(audit, owner)
+        await owner.post(AUDITS, data={"act": "abandon", "audit": "1"})
+        await announce(audit, owner)
+        await draw(audit, auditor)
+        questions = await audit.rows(QUESTIONS)
+        for row in questions:
+            await answer(audit, int(str(row["id"])), "yes")
+        await audit.change(AT_AN_END)
+        assert await audit.work()
+    page = await audit.site.page_when(path, lambda text: "20 asked, 0 denied" in text)
+    assert "20 asked, 0 denied: at most 14 % at 95 %" in page
+    assert "Given up: by an owner of the letter, before the draw" in page
+    for one in await audit.audits():
+        assert isinstance(one["frame"], dict)
+        assert one["frame"]["sha256"] in page
+    russian = await audit.site.page_when(f"/ru/{SLUG}/how-we-count", lambda text: "отрицают 0" in text)
+    assert "Спрошено 20, отрицают 0: не\u00a0больше 14\u00a0% при доверии 95\u00a0%" in russian
+    content = (await client.get(document)).json()
+    assert [(one["number"], one["state"]) for one in content["audits"]] == [(2, "done"), (1, "abandoned")]
+    assert content["audit"]["denied"] == 0
+    assert content["audit"]["sentence"]["en"] == "20 asked, 0 denied: at most 14 % at 95 %"
+
+
 async def test_who_left_or_wants_no_mail_is_not_asked(audit: AuditBench) -> None:
     ids = await audit.agree(50)
     async with people.at_desk(audit.site, "owner") as owner, people.at_desk(audit.site, "auditor") as auditor:

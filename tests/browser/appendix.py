@@ -4,10 +4,11 @@ import asyncio
 from datetime import timedelta
 from pathlib import Path
 
+from petition.core.ids import QuestionId
 from petition.core.tokens import Tokens
 from petition.drafts import preview_link_queries
 from petition.letters import taking_down
-from tests import rows
+from tests import addresses, rows
 from tests.browser import album
 from tests.browser.album import CLOSE, QUIET, Way
 from tests.browser.visitor import Town, Visitor
@@ -33,6 +34,9 @@ async def furnish(town: Town, folder: Path) -> dict[str, Way]:
         await conn.execute("UPDATE letter SET revision = revision + 1")
         quiet = await rows.letter(conn, QUIET)
         await preview_link_queries.add(conn, PREVIEW, quiet.id, False, timedelta(days=1))
+    await addresses.add_audit(town.site)
+    async with town.site.database.transaction() as conn:
+        letter = await rows.letter(conn)
     async with town.site.database.transaction() as conn:
         await taking_down.take_down(conn, None, (await rows.letter(conn, TAKEN)).id, TAKEN)
     await answers(town, f"/en/{TAKEN}", 410)
@@ -43,6 +47,7 @@ async def furnish(town: Town, folder: Path) -> dict[str, Way]:
         "report-search": album.to(f"/{SLUG}/report?kind=person&q=Anna"),
         "report": _report,
         "how-we-count": album.to(f"/{SLUG}/how-we-count"),
+        "audit": album.to(f"/{SLUG}/audit/{Tokens([KEY]).for_audit(letter.id, QuestionId(7))}?say=no"),
         "verify": album.to(f"/{SLUG}/verify"),
         "witness": album.to(f"/{SLUG}/witness"),
         "verified": _verified,

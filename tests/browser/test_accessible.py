@@ -68,6 +68,8 @@ NO_PAGE = {
     "/log/{slug}/key",
     "/log/{slug}/count",
     "/log/{slug}/cosigned",
+    "/log/{slug}/audits",
+    "/log/{slug}/audits/{audit}",
     "/log/{slug}/checkpoint",
     "/log/{slug}/stamped",
     "/log/{slug}/stamped.tsr",

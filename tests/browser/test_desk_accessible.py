@@ -23,6 +23,7 @@ from petition.signatures.model import Reason
 from petition.web.desk.routes import DESK as TABLE
 from tests import rows
 from tests.addressees.records import addressee_ids, record
+from tests.addresses import add_audit
 from tests.browser.desk import Seat, seat
 from tests.browser.hardships import hardships
 from tests.browser.visitor import DESK, HEIGHT, PHONE, Town
@@ -110,6 +111,11 @@ async def an_import(one: Seat, _where: Furnished) -> list[str]:
     return [one.page.url.partition("/organizer/")[2].partition("?")[0], f"{SLUG}/import", f"{SLUG}/"]
 
 
+async def audits(_one: Seat, where: Furnished) -> list[str]:
+    await add_audit(where.town.site)
+    return [f"{SLUG}/audits", f"{SLUG}/audits?done=announce"]
+
+
 async def signatures(_one: Seat, where: Furnished) -> list[str]:
     return [f"{SLUG}/signatures/{each}" for each in where.signatures]
 
@@ -147,6 +153,7 @@ RECIPES: Mapping[str, Recipe] = {
     "/organizer/{slug}/import/{number}": an_import,
     "/organizer/{slug}/export": at("{slug}/export", "{slug}/export?state=held&country=FJ"),
     "/organizer/{slug}/addresses": at("{slug}/addresses"),
+    "/organizer/{slug}/audits": audits,
     "/organizer/{slug}/members": at("{slug}/members"),
     "/organizer/{slug}/queue": at("{slug}/queue", "{slug}/queue?state=held&flag=any&country=FJ&q=nobody"),
     "/organizer/{slug}/signatures/{signature}": signatures,

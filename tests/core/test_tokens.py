@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from petition.core.errors import BadToken
-from petition.core.ids import AddresseeId, LetterId, MessageId, SignatureId
+from petition.core.ids import AddresseeId, LetterId, MessageId, QuestionId, SignatureId
 from petition.core.tokens import Tokens
 
 OLD, NEW, OTHER = ("old " * 10, "new " * 10, "other " * 10)
@@ -61,6 +61,7 @@ MADE = {
     "reply": TOKENS.for_reply(LetterId(1), MessageId(2)),
     "preview": TOKENS.for_preview(LetterId(1), 2),
     "answer": TOKENS.for_answer(LetterId(1), AddresseeId(2), 3, mailed=True),
+    "audit": TOKENS.for_audit(LetterId(1), QuestionId(2)),
     "package": TOKENS.for_package(LetterId(1)),
     "never": TOKENS.for_never(b"twelve bytes"),
 }

@@ -42,7 +42,6 @@ async def show(visit: DeskVisit, form: Form = NO_FIELDS, errors: Errors = NO_FIE
         agreed=agreed,
         is_auditor=visit.may(Role.AUDITOR),
         lists=lists if visit.may(Role.AUDITOR) else {},
-        language=visit.language,
         recipient=age_keys.shown_again(form.get("recipient", "")),
         limits={"frame": MIN_FRAME, "sample": (MIN_SAMPLE, MAX_SAMPLE), "answers": MIN_ANSWERS, "days": ANSWER_DAYS},
         stored_days=AUDIT_ADDRESSES.number,

@@ -53,9 +53,9 @@ async def index(visit: Visit) -> Response:
     """Answer with all audits of the letter as JSON: what was announced, drawn and answered."""
     letter = (await visit.published()).letter
     async with visit.services.throttle.read_slot(visit.network), visit.services.database.connection() as conn:
-        audits = await published.load_all(conn, letter.id)
+        audits = await published.load_announced(conn, letter.id)
     base_url = visit.services.settings.base_url
-    items = [audit.as_json(base_url, letter.slug) for audit in audits if audit.frame is not None]
+    items = [audit.as_json(base_url, letter.slug) for audit in audits]
     return JSONResponse({"letter": letter.slug, "audits": items}, headers=FRESH)
 
 
@@ -64,8 +64,7 @@ async def frame(visit: Visit) -> Response:
     letter = (await visit.published()).letter
     number = id_of(visit.request.path_params["audit"], int, MAX_INTEGER)
     async with visit.services.throttle.read_slot(visit.network), visit.services.database.connection() as conn:
-        row = await queries.row(conn, letter.id, number or 0)
-    audit = None if row is None else queries.published_in(row)
-    if audit is None or audit.frame is None:
+        text = await queries.frame_text(conn, letter.id, number or 0)
+    if text is None:
         raise NotFound("there is no such audit")
-    return Response(audit.frame.text, headers=FOREVER, media_type=TEXT)
+    return Response(text, headers=FOREVER, media_type=TEXT)
