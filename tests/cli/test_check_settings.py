@@ -36,7 +36,7 @@ def test_check_refuses_what_a_process_refuses(
     assert message in capsys.readouterr().out
 
 
-async def _nothing(_settings: object) -> AsyncIterator[str]:
+async def _nothing(*_arguments: object) -> AsyncIterator[str]:
     for finding in list[str]():
         yield finding
 
