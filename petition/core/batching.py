@@ -1,4 +1,4 @@
-"""Batches without a timer: items that arrive while a batch is being stored form the next one.
+"""Batches without a timer, unless one is asked for: items that arrive while a batch is being stored form the next one.
 
 A lone item therefore waits for nothing, and a crowd shares commits. No result is returned before the commit.
 """
@@ -30,8 +30,10 @@ class Batcher(Generic[Item, Result]):
         *,
         max_batch: int = 200,
         max_waiting: int = 2000,
+        pause: float = 0.0,
     ) -> None:
         self._store = store
+        self._pause = pause  # seconds before each batch, in which it grows: for items that can wait
         self._max_batch = max_batch
         self._max_waiting = max_waiting
         self._waiting: list[tuple[Item, asyncio.Future[Result]]] = []
@@ -58,6 +60,8 @@ class Batcher(Generic[Item, Result]):
     async def _run(self) -> None:
         try:
             while self._waiting:
+                if self._pause:
+                    await asyncio.sleep(self._pause)
                 batch, self._waiting = self._waiting[: self._max_batch], self._waiting[self._max_batch :]
                 await self._store_batch(batch)
         finally:

@@ -5,9 +5,11 @@ import re
 from dataclasses import dataclass, field
 
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
+from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 
 from petition.core.errors import SettingsError
 
@@ -15,6 +17,8 @@ RSA_BITS = 2048  # longer ones do not fit into one answer of many name servers
 MIN_RSA_BITS = 1024  # RFC 8301: shorter ones are refused by receivers
 MAX_TXT = 255  # octets of one string of a TXT record (RFC 1035, 3.3.14)
 
+_PKCS1 = padding.PKCS1v15()
+_HASHED = Prehashed(hashes.SHA256())
 _PEM = re.compile(r"-----BEGIN ([A-Z ]*PRIVATE KEY)-----(.*?)-----END \1-----", re.DOTALL)
 
 
@@ -39,6 +43,12 @@ class DkimKey:
     def record(self) -> str:
         """Return the TXT record's text, in one piece."""
         return f"v=DKIM1; k={self.algorithm}; p={self.public_text}"
+
+    def sign(self, digest: bytes) -> bytes:
+        """Return the signature of what has this SHA-256 ``digest``."""
+        if isinstance(self.private, RSAPrivateKey):
+            return self.private.sign(digest, _PKCS1, _HASHED)
+        return self.private.sign(digest)  # RFC 8463, 3: Ed25519 signs the hash
 
 
 def new_pair() -> str:

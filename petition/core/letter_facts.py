@@ -38,7 +38,7 @@ class LetterAbout:
 
     title: str
     title_lang: str
-    initiators: Sequence[str]
+    initiators: tuple[str, ...]
     others: int  # initiators that are not named
 
 
@@ -63,7 +63,7 @@ class LetterFacts:
         title_lang = lang if lang in self.titles else min(self.titles)
         names = [texts.get(lang) or next(iter(texts.values())) for texts in self.initiators if texts]
         others = max(0, len(names) - MAX_INITIATORS)
-        return LetterAbout(self.titles[title_lang], title_lang, names[:MAX_INITIATORS], others)
+        return LetterAbout(self.titles[title_lang], title_lang, tuple(names[:MAX_INITIATORS]), others)
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,6 +118,7 @@ def is_special(domain: str) -> bool:
     return _is_below(domain, _SPECIAL)
 
 
+@functools.lru_cache(4096)
 def class_of(domain: str) -> ProviderClass:
     """Return the class of ``domain`` (ASCII, lower case) by its name alone."""
     if _is_below(domain, _ALIAS):

@@ -30,9 +30,9 @@ class Tokens:
         oldest_first = [derive(secret, "token") for secret in reversed(secrets_newest_first)]
         self._signers = {
             purpose: Signer(
-                oldest_first,  # itsdangerous takes the oldest first
-                salt=f"petition.{purpose}",
-                key_derivation="hmac",
+                # itsdangerous takes the oldest first. It would derive these keys again for each token.
+                [hmac.digest(key, f"petition.{purpose}".encode(), hashlib.sha256) for key in oldest_first],
+                key_derivation="none",
                 digest_method=hashlib.sha256,
             )
             for purpose in ("signature", "never", "second", "preview", "reply", "updates", "answer", "package", "audit")

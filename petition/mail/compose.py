@@ -4,18 +4,17 @@ Of what was typed while signing only the names are in a mail, cut and without li
 stranger's address must not send that stranger a message of one's own (docs/decisions/what-mails-say.md).
 """
 
+import functools
 import hashlib
 import hmac
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from email.headerregistry import Address
 from email.utils import format_datetime
 
 from petition.core import mail_texts
 from petition.core.encryption import derive
-from petition.core.mail_texts import MailTexts
 from petition.core.outbox import MailContent
 from petition.core.sender import parse_sender
 from petition.core.settings import Settings
@@ -23,7 +22,7 @@ from petition.core.templates import Renderer
 from petition.core.tokens import Tokens
 from petition.mail import dkim, mime
 from petition.mail.filled_texts import FilledTexts
-from petition.mail.mime import Unmailable
+from petition.mail.mime import MailParts, Unmailable
 from petition.mail.model import ChosenMail, DirectMail, MailJob, SignatureRef, Template
 from petition.mail.return_path import MailboxMail, Reference, ReturnPaths
 from petition.mail.serial_mail import SIMPLE_ADDRESS, SerialMail, without_recipient
@@ -61,19 +60,28 @@ class Composer:
 
         Raises ``Unmailable``.
         """
+        mail = self.write(job, chosen, reference)
+        return replace(mail, content=self._signer.sign(mail.content))
+
+    async def sign(self, mail: OutgoingMail) -> OutgoingMail:
+        """Return a mail that is written, signed."""
+        return replace(mail, content=await self._signer.sign_beside(mail.content))
+
+    def write(self, job: MailJob, chosen: ChosenMail | DirectMail, reference: Reference | None = None) -> OutgoingMail:
+        """Return what ``compose`` returns, not signed yet. Raises ``Unmailable``."""
         reference = reference or MailboxMail(job.letter_id, job.digest)
         recipient, now = _recipient(chosen.address), datetime.now(UTC)
         content = self._content(job, chosen, reference, recipient, now)
         return self._outgoing(job, reference, recipient, content)
 
     def serial(self, job: MailJob, mail: MailContent, never: bytes, reference: Reference) -> SerialMail:
-        """Return a mail to be filled in for many recipients by ``copy``.
+        """Return a mail to be filled in for many recipients by ``write_copy``.
 
         ``mail.context["unsubscribe"]`` ends in a token, which differs as ``never`` and the Message-ID do. Whether it
         can be filled in says ``proves``.
         """
         now, recipient = datetime.now(UTC), _recipient("recipient@letters.example")
-        chosen = DirectMail(mail, recipient.addr_spec, never)
+        chosen = DirectMail(mail, recipient, never)
         content = self._content(job, chosen, reference, recipient, now)
         return SerialMail(without_recipient(content), self._varying(job, chosen, reference, now))
 
@@ -81,16 +89,16 @@ class Composer:
         """Return whether a mail that is filled in is the one that is composed."""
         recipient, now = _recipient(chosen.address), datetime.now(UTC)
         composed = self._content(job, chosen, reference, recipient, now)
-        filled = serial.fill(recipient.addr_spec, self._varying(job, chosen, reference, now))
+        filled = serial.fill(recipient, self._varying(job, chosen, reference, now))
         return without_recipient(filled) == without_recipient(composed)
 
-    def copy(self, serial: SerialMail, job: MailJob, chosen: DirectMail, reference: Reference) -> OutgoingMail:
-        """Return what ``compose`` returns, sooner. Raises ``Unmailable``."""
+    def write_copy(self, serial: SerialMail, job: MailJob, chosen: DirectMail, reference: Reference) -> OutgoingMail:
+        """Return what ``write`` returns, sooner. Raises ``Unmailable``."""
         recipient = _recipient(chosen.address)
-        if not SIMPLE_ADDRESS.fullmatch(recipient.addr_spec):
-            return self.compose(job, chosen, reference)
+        if not SIMPLE_ADDRESS.fullmatch(recipient):
+            return self.write(job, chosen, reference)
         values = self._varying(job, chosen, reference, datetime.now(UTC))
-        return self._outgoing(job, reference, recipient, serial.fill(recipient.addr_spec, values))
+        return self._outgoing(job, reference, recipient, serial.fill(recipient, values))
 
     def _varying(self, job: MailJob, chosen: DirectMail, reference: Reference, now: datetime) -> dict[str, str]:
         """Return what differs between the copies of a mail."""
@@ -101,17 +109,17 @@ class Composer:
             "date": format_datetime(now),
         }
 
-    def _outgoing(self, job: MailJob, reference: Reference, recipient: Address, content: bytes) -> OutgoingMail:
+    def _outgoing(self, job: MailJob, reference: Reference, recipient: str, content: bytes) -> OutgoingMail:
         sender = self._return_paths.address(reference, job.created_at.date()) or self._from.addr_spec
-        utf8 = not recipient.addr_spec.isascii()
-        return OutgoingMail(sender, recipient.addr_spec, self._signer.sign(content), utf8)
+        utf8 = not recipient.isascii()
+        return OutgoingMail(sender, recipient, content, utf8)
 
     def _content(
         self,
         job: MailJob,
         chosen: ChosenMail | DirectMail,
         reference: Reference,
-        recipient: Address,
+        recipient: str,
         now: datetime,
     ) -> bytes:
         lang = (chosen.mail.lang if isinstance(chosen, DirectMail) else None) or job.lang
@@ -119,30 +127,30 @@ class Composer:
             lang = next(iter(self._renderer.languages))
         if isinstance(chosen, DirectMail):
             context, reply_to = self._context_of_direct(chosen, lang), chosen.mail.reply_to
-            texts = mail_texts.render(self._renderer, chosen.mail.template, lang, context)
+            parts = mime.encoded(mail_texts.render(self._renderer, chosen.mail.template, lang, context))
         else:
             context, reply_to = self._context(chosen, lang), chosen.reply_to
-            texts = self._texts(chosen, lang, context)
+            parts = self._parts(chosen, lang, context)
         # The same in all copies of a mail; in no text, since it depends on a secret.
-        boundary = hmac.digest(self._id_key, f"boundary {texts.subject}".encode(), hashlib.sha256).hex()
+        boundary = hmac.digest(self._id_key, f"boundary {parts.subject}".encode(), hashlib.sha256).hex()
         fields = (
             self._from_field,
-            _to_field(recipient.addr_spec),
+            _to_field(recipient),
             mime.field("Date", format_datetime(now)),
             mime.whole_line("Message-ID", self._message_id(job, reference)),
             mime.field("Auto-Submitted", "auto-replied" if reply_to else "auto-generated"),  # RFC 3834
-            mime.field("Subject", texts.subject),
+            mime.field("Subject", parts.subject),
             self._unsubscribe_fields(context, lang),
             mime.field("Content-Language", lang),
             _reply_fields(reply_to),
         )
-        return mime.alternatives(fields, texts.text, texts.html, f"=_{boundary[:24]}")
+        return mime.alternatives(fields, parts, f"=_{boundary[:24]}")
 
-    def _texts(self, chosen: ChosenMail, lang: str, context: Mapping[str, object]) -> MailTexts:
+    def _parts(self, chosen: ChosenMail, lang: str, context: Mapping[str, object]) -> MailParts:
         about, template = chosen.letter.about(lang), chosen.template
         if template is Template.FIND_SIGNED:  # its links are a list
             context = {**context, "about": about, "names": chosen.names}
-            return mail_texts.render(self._renderer, template.value, lang, context)
+            return mime.encoded(mail_texts.render(self._renderer, template.value, lang, context))
         return self._filled.render(template.value, lang, context, about, chosen.names)
 
     def _unsubscribe_fields(self, context: Mapping[str, object], lang: str) -> bytes:
@@ -195,13 +203,18 @@ class Composer:
 _ADDRESS = re.compile(r"""([^\s"(),:;<>@\[\]\\]+)@([^\s"(),:;<>@\[\]\\]+)""")
 
 
-def _recipient(address: str) -> Address:
-    """Parse an address strictly, without relying on the web's checks."""
+def _recipient(address: str) -> str:
+    """Return the address with its domain in ASCII form; parse it strictly, without relying on the web's checks."""
     match = _ADDRESS.fullmatch(address)
     if match is None or not address.isprintable() or "=?" in address:  # an encoded word hides anything
         raise Unmailable("this is not an e-mail address")
+    return f"{match[1]}@{_ascii_domain(match[2])}"
+
+
+@functools.lru_cache(4096)
+def _ascii_domain(domain: str) -> str:
     try:
-        return Address(username=match[1], domain=match[2].encode("idna").decode("ascii"))
+        return domain.encode("idna").decode("ascii")
     except ValueError:
         raise Unmailable("this is not an e-mail address") from None
 

@@ -37,6 +37,7 @@ READY, READY_IN_BULK = 24, 8
 SLOW = 1.0  # seconds after which a mail in progress, perhaps at a relay that hangs, no longer holds up others
 MAX_IN_FLIGHT = 64
 RENEW_AFTER = 60.0  # seconds; a younger lease is not extended before the mail is sent
+GATHERING = 0.003  # seconds in which jobs are gathered to be deleted together, while other mails are sent
 POLL = 0.5  # seconds between two polls of an empty outbox
 POLL_BESIDES = 0.05  # while mails are in progress, and no more were due: others have asked for theirs meanwhile
 # After an outage of the database, deleting accepted jobs goes first: it is retried twice as often as this.
@@ -106,7 +107,7 @@ class Deliverer:
         self._wake = asyncio.Event()
         self._may_be_more = False  # due jobs in the outbox than the last lease took
         self._is_stopping = False
-        self._done = Batcher[MailJob, None](self._delete)
+        self._done = Batcher[MailJob, None](self._delete, pause=GATHERING)
         self._accepted: set[int] = set()  # jobs whose rows could not be deleted yet
         self._is_away = False
         self._reading = Backoff(AFTER_OUTAGE)
@@ -251,7 +252,7 @@ class Deliverer:
             return
         if isinstance(chosen, Exception):
             raise chosen
-        mail = self._composer.compose(job, chosen)
+        mail = await self._composer.sign(self._composer.write(job, chosen))
         if self._notes and (unnoted := flight.mail_to_note()) is not None:
             await self._notes.add(unnoted)
         relay = await self._relays.send(mail, lambda: self._still_mine(flight), bulk=job.bulk, first=job.relay)

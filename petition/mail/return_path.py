@@ -123,5 +123,5 @@ def _proof(key: bytes, plain: bytes) -> bytes:
 
 def _crypt(key: bytes, proof: bytes, text: bytes) -> bytes:
     """Encrypt or decrypt up to 32 bytes with the key stream of ``proof``."""
-    stream = hmac.digest(key, b"stream" + proof, hashlib.sha256)
-    return bytes(one ^ other for one, other in zip(text, stream, strict=False))
+    stream = hmac.digest(key, b"stream" + proof, hashlib.sha256)[: len(text)]
+    return (int.from_bytes(text) ^ int.from_bytes(stream)).to_bytes(len(text))

@@ -7,6 +7,7 @@ import ssl
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from typing import cast
 
 from aiosmtplib import (
     SMTP,
@@ -26,6 +27,7 @@ from petition.core.relay_urls import Relay
 from petition.core.service_urls import is_this_machine
 from petition.mail import relay_errors
 from petition.mail.compose import OutgoingMail
+from petition.mail.mail_session import MailSession
 from petition.mail.relay_errors import NO_SUCH_MAILBOX, RecipientRefused, RelayDown, RelayRejected, Trouble
 
 _ENDS_PATH = re.compile(r"[\s<>\x00-\x1f]")  # a character that would end the path in a command, or the command
@@ -65,7 +67,8 @@ class SmtpConnection:
         self._relay = relay
         self._local_hostname = local_hostname
         self._context = _tls_context(relay) if relay.tls or relay.starttls else None
-        self._client: SMTP | None = None
+        self._session: MailSession | None = None
+        self._takes_utf8 = False
         self._used_at = 0.0
         self.tls: TlsFacts | None = None  # of the last connection
 
@@ -81,10 +84,10 @@ class SmtpConnection:
         """
         try:
             with _translated_errors():
-                client = await self._begin(mail, patience)
-                await _say_recipient(client, mail)
+                session = await self._begin(mail, patience)
+                await _say_recipient(session, mail, patience.step)
                 await before_data()
-                await client.data(mail.content, timeout=patience.end)
+                await session.send_content(mail.content, patience.step, patience.end)
         except asyncio.CancelledError:
             self._close()
             raise
@@ -98,43 +101,38 @@ class SmtpConnection:
         """Connect, authenticate, hang up. Raises ``RelayDown``, whose text names the trouble and its cure."""
         try:
             with _translated_errors():
-                self._client = await self._connect(CALM)
+                self._session = await self._connect(CALM)
         finally:
             await self.hang_up()
 
     async def hang_up(self) -> None:
         """Close the connection politely, without waiting long."""
-        client, self._client = self._client, None
-        if client is None:
+        session, self._session = self._session, None
+        if session is None:
             return
-        transport = client.transport
-        try:
-            await client.quit(timeout=1)
-        except (SMTPException, OSError):
-            client.close()
-        if isinstance(transport, asyncio.WriteTransport):
-            transport.abort()  # else TLS stays open until the relay has said goodbye a second time
+        with contextlib.suppress(SMTPException):
+            await session.ask(b"QUIT\r\n", 1)
+        session.close()
 
-    async def _begin(self, mail: OutgoingMail, patience: Patience) -> SMTP:
+    async def _begin(self, mail: OutgoingMail, patience: Patience) -> MailSession:
         """Return a connection on which the mail has begun: the kept one if it still works, or a new one."""
-        if self._client is not None and self._client.is_connected and self.idle() < FRESH:
-            self._client.timeout = patience.step
+        if self._session is not None and self._session.is_open and self.idle() < FRESH:
             with contextlib.suppress(SMTPServerDisconnected, SMTPTimeoutError, SMTPSenderRefused):
-                return await self._say_sender(self._client, mail)
+                return await self._say_sender(self._session, mail, patience.step)
         await self.hang_up()
-        self._client = await self._connect(patience)
-        return await self._say_sender(self._client, mail)
+        self._session = await self._connect(patience)
+        return await self._say_sender(self._session, mail, patience.step)
 
-    async def _say_sender(self, client: SMTP, mail: OutgoingMail) -> SMTP:
-        if mail.utf8 and not client.supports_extension("smtputf8"):
+    async def _say_sender(self, session: MailSession, mail: OutgoingMail, patience: float) -> MailSession:
+        if mail.utf8 and not self._takes_utf8:
             raise RelayRejected("SMTPUTF8")  # it takes ASCII addresses only
-        options = (b"SMTPUTF8", b"BODY=8BITMIME") if mail.utf8 else ()
-        answer = await client.execute_command(b"MAIL", b"FROM:<%b>" % mail.sender.encode("ascii"), *options)
+        options = b" SMTPUTF8 BODY=8BITMIME" if mail.utf8 else b""
+        answer = await session.ask(b"MAIL FROM:<%b>%b\r\n" % (_path(mail.sender), options), patience)
         if answer.code != SMTPStatus.completed:
             raise SMTPSenderRefused(answer.code, answer.message, mail.sender)
-        return client
+        return session
 
-    async def _connect(self, patience: Patience) -> SMTP:
+    async def _connect(self, patience: Patience) -> MailSession:
         client = SMTP(
             hostname=self._relay.host,
             port=self._relay.port,
@@ -149,10 +147,11 @@ class SmtpConnection:
             client.timeout = patience.step
             await self._introduce(client)
             self.tls = _tls_facts(client, self._context)
+            self._takes_utf8 = client.supports_extension("smtputf8")
+            return MailSession(_transport_of(client))
         except BaseException:
             client.close()
             raise
-        return client
 
     async def _introduce(self, client: SMTP) -> None:
         """Greet, encrypt and authenticate."""
@@ -169,26 +168,40 @@ class SmtpConnection:
 
     async def _start_over(self) -> None:
         """Make the connection ready for another mail after a refusal, or close it."""
-        if self._client is None:
+        if self._session is None:
             return
         try:
-            await self._client.rset(timeout=2)
-        except (SMTPException, OSError):
+            await self._session.ask(b"RSET\r\n", 2)
+        except SMTPException:
             self._close()
 
     def _close(self) -> None:
-        client, self._client = self._client, None
-        if client is not None:
-            client.close()
+        session, self._session = self._session, None
+        if session is not None:
+            session.close()
 
 
-async def _say_recipient(client: SMTP, mail: OutgoingMail) -> None:
-    """As ``client.rcpt`` does, which would parse the address as that of a header first."""
-    if _ENDS_PATH.search(mail.recipient):  # the composer lets none through
-        raise RecipientRefused(NO_SUCH_MAILBOX)
-    answer = await client.execute_command(b"RCPT", b"TO:<%b>" % mail.recipient.encode("utf-8"))
+async def _say_recipient(session: MailSession, mail: OutgoingMail, patience: float) -> None:
+    try:
+        path = _path(mail.recipient)
+    except ValueError:  # the composer lets none through
+        raise RecipientRefused(NO_SUCH_MAILBOX) from None
+    answer = await session.ask(b"RCPT TO:<%b>\r\n" % path, patience)
     if answer.code not in {SMTPStatus.completed, SMTPStatus.will_forward}:
         raise SMTPRecipientRefused(answer.code, answer.message, mail.recipient)
+
+
+def _path(address: str) -> bytes:
+    """Return an address as commands have it. Raises ``ValueError`` if it would end the command or its path."""
+    if _ENDS_PATH.search(address):
+        raise ValueError("this cannot be said in a command")
+    return address.encode("utf-8")
+
+
+def _transport_of(client: SMTP) -> asyncio.Transport:
+    if client.transport is None:
+        raise SMTPServerDisconnected("the connection is lost")
+    return cast(asyncio.Transport, client.transport)  # uvloop's is of no class of asyncio's
 
 
 def _tls_context(relay: Relay) -> ssl.SSLContext:

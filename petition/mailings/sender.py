@@ -229,7 +229,7 @@ class MailingSender:
     async def _deliver(self, mailing: LoadedMailing, copy: Copy) -> None:
         """Send one copy and stamp it. Raises nothing but cancellation."""
         try:
-            mail = self._compose(mailing, copy)
+            mail = await self._tools.composer.sign(self._write(mailing, copy))
             await self._send(copy.key, mail)
             settlement: Settlement | None = Settlement(copy.key, ACCEPTED)
         except Exception as error:  # noqa: BLE001 - one mail that cannot be sent must not stop the others
@@ -237,7 +237,7 @@ class MailingSender:
         if settlement is not None:
             await self._settle(settlement)
 
-    def _compose(self, mailing: LoadedMailing, copy: Copy) -> OutgoingMail:
+    def _write(self, mailing: LoadedMailing, copy: Copy) -> OutgoingMail:
         letter_id, mailing_id, signature_id = copy.key
         text_lang = text_language(copy.lang, tuple(mailing.texts))
         path = content.unsubscribe_path(mailing.letter.slug, self._tools.tokens.for_updates(letter_id, signature_id))
@@ -258,8 +258,8 @@ class MailingSender:
         reference = MailingMail(letter_id, mailing_id, signature_id)
         serial = self._serial(mailing, job, chosen, text_lang)
         if serial is None:
-            return self._tools.composer.compose(job, chosen, reference)
-        return self._tools.composer.copy(serial, job, chosen, reference)
+            return self._tools.composer.write(job, chosen, reference)
+        return self._tools.composer.write_copy(serial, job, chosen, reference)
 
     def _serial(self, mailing: LoadedMailing, job: MailJob, chosen: DirectMail, text_lang: str) -> SerialMail | None:
         """Return the mail in a language of the job, to be filled in; None if each must be composed by itself."""

@@ -131,3 +131,13 @@ async def test_draining_waits_for_all_that_was_taken() -> None:
     store.open.set()
     await draining
     assert [each.done() for each in tasks] == [True, True]
+
+
+async def test_a_pause_gathers_what_comes_meanwhile() -> None:
+    store = Store()
+    batcher: Batcher[int, int] = Batcher(store, pause=0.05)
+    first = asyncio.create_task(batcher.submit(1))
+    await turns()
+    assert store.batches == []
+    assert list(await asyncio.gather(first, batcher.submit(2))) == [10, 20]
+    assert store.batches == [[1, 2]]

@@ -1,5 +1,6 @@
 """Our signatures, checked by dkimpy, which was written by others."""
 
+import asyncio
 import base64
 import re
 from dataclasses import replace
@@ -161,3 +162,13 @@ def test_a_record_is_cut_into_strings_that_a_name_server_takes() -> None:
     assert "".join(strings) == rsa.record
     assert dkim_keys.txt_strings(ed25519.record).count('"') == 2
     assert len(base64.b64decode(ed25519.public_text)) == 32
+
+
+async def test_what_is_signed_beside_the_loop_is_the_same(its: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("petition.mail.dkim.time.time", lambda: 1_800_000_000)
+    its_composer = composer(its)
+    written = [its_composer.write(JOB, replace(CHOICE, address=f"nemo{number}@example.org")) for number in range(20)]
+    signed = await asyncio.gather(*(its_composer.sign(mail) for mail in written))
+    assert [mail.content for mail in signed] == [signer(its).sign(mail.content) for mail in written]
+    assert all(verified(mail.content, its) == [True, True] for mail in signed)
+    assert {mail.recipient for mail in signed} == {mail.recipient for mail in written}

@@ -116,13 +116,13 @@ async def test_a_sensitive_letter_keeps_to_neutral_words(installation: Installat
 def test_a_letter_without_this_language_is_named_in_another() -> None:
     about = LetterFacts("slug", {"ru": "Письмо"}, [{"ru": "Общество"}]).about("en")
     assert about is not None
-    assert (about.title, about.title_lang, about.initiators) == ("Письмо", "ru", ["Общество"])
+    assert (about.title, about.title_lang, about.initiators) == ("Письмо", "ru", ("Общество",))
 
 
 def test_of_many_initiators_three_are_named() -> None:
     about = LetterFacts("slug", {"en": "Title"}, [{"en": name} for name in "ABCDE"]).about("en")
     assert about is not None
-    assert (about.initiators, about.others) == (["A", "B", "C"], 2)
+    assert (about.initiators, about.others) == (("A", "B", "C"), 2)
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from email.message import EmailMessage
 
 import pytest
 
+from petition.core.mail_texts import MailTexts
 from petition.mail import mime
 from petition.mail.mime import Unmailable
 
@@ -30,7 +31,8 @@ def read(content: bytes) -> EmailMessage:
 
 @pytest.mark.parametrize("text", TEXTS)
 def test_texts_come_out_as_they_went_in(text: str) -> None:
-    content = mime.alternatives([mime.field("Subject", "x")], text, text[::-1], "=_mark")
+    parts = mime.encoded(MailTexts("x", text, text[::-1]))
+    content = mime.alternatives([mime.field("Subject", parts.subject)], parts, "=_mark")
     assert content.isascii()
     assert all(len(line) < 998 and b"\r" not in line and b"\n" not in line for line in content.split(b"\r\n"))
     plain, html = read(content).iter_parts()

@@ -61,7 +61,7 @@ def test_a_copy_is_what_would_be_composed(composer: Composer, lang: str, text: s
     for number in (1, 77, 2**62):
         sample = parts(number, lang, text)
         assert composer.proves(serial, *sample)
-        copied, composed = composer.copy(serial, *sample), composer.compose(*sample)
+        copied, composed = composer.write_copy(serial, *sample), composer.write(*sample)
         assert (copied.sender, copied.recipient) == (composed.sender, composed.recipient)
         one, other = (
             email.message_from_bytes(mail.content, policy=email.policy.default) for mail in (copied, composed)
@@ -85,7 +85,7 @@ def test_the_link_to_unsubscribe_is_no_encoded_word(composer: Composer) -> None:
 def test_an_address_that_would_be_folded_or_quoted_is_composed(composer: Composer) -> None:
     serial = serial_of(composer, "en", "en")
     for address in ("иван@letters.example", "o'brien@letters.example"):
-        mail = composer.copy(serial, *parts(7, "en", "en", address))
+        mail = composer.write_copy(serial, *parts(7, "en", "en", address))
         assert mail.recipient == address
 
 

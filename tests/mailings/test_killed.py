@@ -36,6 +36,8 @@ async def test_twenty_kills_of_one_mailing(
     leaving = random.Random(7).sample(readers, 50)
     async with sink(tmp_path / "accepted") as relay, opened(database_url, max_size=2) as other:
         environ = worker_environ(environment(tmp_path, database_url, 8000, LIMIT_MAILING="60000"), relay.port)
+        # Half of them may be used in bulk: as many as there are senders.
+        environ["SMTP_URLS"] += f"?connections={2 * SENDERS}"
         settings, log = load(environ, role=Process.WORKER), tmp_path / "worker.log"
         await subscribers.mail(database, letter, update_id)
         workers = [start_worker(settings, log) for _ in range(2)]
@@ -71,7 +73,7 @@ async def test_twenty_kills_of_one_mailing(
     # Only what a killed worker was handing over may have come twice, one mail a sender; each is counted.
     twice = sum(count - 1 for count in times.values())
     assert twice <= row["repeated"] <= KILLS * SENDERS
-    assert max(times.values()) <= 2
+    assert max(times.values()) <= 3  # the worker that took over may be killed while it hands over the same one
     await check_no_address(database, log)
 
 
