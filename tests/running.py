@@ -230,7 +230,7 @@ async def serving(settings: Settings) -> AsyncIterator[Gateway]:
 
 
 @asynccontextmanager
-async def working(environ: dict[str, str], inbox: Inbox) -> AsyncIterator[None]:
+async def working(environ: dict[str, str], inbox: Inbox, **changes: str) -> AsyncIterator[None]:
     """Run the worker and an SMTP server for ``inbox`` on this loop."""
     stop = asyncio.Event()
     async with receiving(inbox) as smtp_port:
@@ -239,7 +239,7 @@ async def working(environ: dict[str, str], inbox: Inbox) -> AsyncIterator[None]:
             "MAIL_FROM": "Letters <letters@letters.example>",
             "CONTACT_PRIVATE_KEY": PRIVATE_KEY,
         }
-        task = asyncio.create_task(main.run(load(environ | more, role=Process.WORKER), stop))
+        task = asyncio.create_task(main.run(load(environ | more | changes, role=Process.WORKER), stop))
         try:
             yield
         finally:

@@ -88,7 +88,7 @@ async def meet(regulars: Meet) -> AsyncIterator[Meet]:
 
 
 @asynccontextmanager
-async def running(url: str, folder: Path) -> AsyncIterator[Town]:
+async def running(url: str, folder: Path, **more: str) -> AsyncIterator[Town]:
     """Run an installation whose proof of work is quick, and whose drawn codes the tests can look up."""
     answers: dict[str, str] = {}
     make = drawn.DrawnCodes.token
@@ -101,5 +101,5 @@ async def running(url: str, folder: Path) -> AsyncIterator[Town]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(captchas, "ProofOfWork", partial(ProofOfWork, price=QUICK))
         patch.setattr(drawn.DrawnCodes, "token", remembering)
-        async with installation(url, folder) as site, working(site.environ, site.inbox):
+        async with installation(url, folder, **more) as site, working(site.environ, site.inbox):
             yield Town(site, answers)

@@ -16,7 +16,7 @@ from petition.cli.approve import approve_and_say
 from petition.core.database import Connection, Database, opened
 from petition.core.errors import ImportRefused, NotFound, PetitionError
 from petition.letters import switch_actions
-from petition.letters.switches import ON, Switch
+from petition.letters.switches import OFF, ON, Switch
 from tests.formats.books import book
 from tests.imports.test_adding import FILE
 from tests.signatures.people import WRAPPER, letter
@@ -120,7 +120,7 @@ async def test_what_waits_has_no_names_while_all_are_hidden_or_their_key_is_gone
     printed = capsys.readouterr()
     assert printed.out.split("\t")[:4] == [str(place), "-", "-", "-"]
     assert "all names are hidden" in printed.err
-    await switch_actions.set_switch(conn, None, about, Switch.HIDE_LIST, 1, "", {})
+    await switch_actions.set_switch(conn, None, about, Switch.HIDE_LIST, 1, OFF, {})
     await signatures.held(db, WRAPPER, "south")
     assert "North Pier" in capsys.readouterr().out
     await conn.execute("UPDATE letter SET wrapped_name_key = NULL")

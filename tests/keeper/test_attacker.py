@@ -155,6 +155,8 @@ async def test_a_destroyed_key_leaves_digests_that_tell_nothing(
             await conn.execute("UPDATE letter SET state = 'closed', closed_at = now() - interval '30 days'")
             await conn.execute("UPDATE day_key SET day = day - 3")
             await conn.execute("UPDATE limit_use SET expires_at = expires_at - interval '3 days'")
+            await conn.execute("UPDATE sign_in_ask SET expires_at = expires_at - interval '3 days'")
+            await conn.execute("DELETE FROM outbox")  # sent
         assert await retention.destroy_digest_keys(site.database) == 1
         for table in ("limit_use", "day_key", "sign_in_ask", "pending"):
             await retention.drop_expired(site.database, table)

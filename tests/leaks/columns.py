@@ -77,6 +77,14 @@ class Keys:
             yield Form.SEALED, self._box.decrypt(base64.b64decode(fields["sealed"]))
 
 
+def opens(private_key: str, sealed: bytes) -> bool:
+    try:
+        SealedBox(PrivateKey(bytes.fromhex(private_key))).decrypt(sealed)
+    except CryptoError:
+        return False
+    return True
+
+
 async def contents_of(database: Database, keys: Keys) -> list[ColumnContent]:
     """Return the contents of all columns of all tables."""
     contents: dict[tuple[str, str, Form], list[bytes]] = defaultdict(list)

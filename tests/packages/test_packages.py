@@ -17,7 +17,9 @@ from petition.core.tokens import Tokens
 from petition.letters import published
 from petition.packages import drawing
 from petition.packages.making import PackageMaker
+from petition.signatures import names_end
 from petition.worker import retention
+from tests import commands
 from tests.organizers import people
 from tests.pages import check_page
 from tests.running import KEY, SLUG, Installation
@@ -194,3 +196,22 @@ async def test_the_sheet_is_one_page(site: Installation, lang: str) -> None:
         letter = await published.read(conn, Wrapper([KEY]), LetterId(1))
     assert " ".join(letter.text(lang).title.split())[:20] in text_of(pdf)
     assert f"/{lang}/{SLUG}" in text_of(pdf).replace(" ", "")
+
+
+async def test_it_goes_with_the_names_of_its_letter(site: Installation) -> None:
+    letter_id = await fill(site)
+    pdf = await maker_of(site).make(letter_id, None)
+    path = f"/en/{SLUG}/package/{Tokens([KEY]).for_package(letter_id)}"
+    assert (await site.client.get(path)).content == pdf
+    async with site.database.connection() as conn:
+        await conn.execute("UPDATE letter SET names_until = (now() AT TIME ZONE 'UTC')::date - 1")
+    assert await names_end.end_due(site.database) >= 40
+    assert (await site.client.get(path)).status_code == 404
+    async with people.at_desk(site, "editor") as client:
+        check_page(await client.get(f"{DESK}/package.pdf"), 404)
+        assert "Ann Lee" not in (await client.get(f"{DESK}/names.csv")).text
+    async with site.database.connection() as conn:
+        (row,) = await conn.fetch(STORED)
+    assert (row["content"], row["person_ids"]) == (None, None)
+    code, said = await commands.run(f"signatures export {SLUG}", site.environ)
+    assert (code, "Ann Lee" in said) == (0, False)
