@@ -68,6 +68,11 @@ async def _log(site: Installation) -> None:
             " VALUES ($1, 'tsa.example', 1, 'x', 'x')",
             letter,
         )
+        await conn.execute(
+            "INSERT INTO witness (letter, title, verifier_key, size, checkpoint, cosignature, cosigned_at)"
+            " VALUES ($1, 'A Partner', 'x', 1, 'x', 'x', now())",
+            letter,
+        )
 
 
 async def add_audit(site: Installation) -> str:

@@ -79,7 +79,8 @@ async def findings_about(url: str, settings: Settings, *, ours: bool, note: Note
             if number < needed:
                 yield f"its schema is at {number}, this version needs {needed}; run `petition migrate`"
                 return
-            note(partitions.describe(await partitions.count_partitions(conn)))
+            if number_of_partitions := await partitions.count_partitions(conn):
+                note(partitions.describe(number_of_partitions))
             async for finding in _content(conn, settings):
                 yield finding
     finally:

@@ -17,6 +17,7 @@ from petition.core.email_addresses import BadAddress
 from petition.core.errors import ImportRefused, PetitionError
 from petition.core.partitions import MAX_PARTITIONS, MIN_PARTITIONS
 from petition.core.version import version
+from petition.count_log import witness
 from petition.incoming_mail.maildir import UNKNOWN_SENDER
 from petition.letters.lifecycle import StateChange
 from petition.letters.switches import Switch
@@ -107,6 +108,9 @@ def _parser() -> argparse.ArgumentParser:
     _takeout(commands_)
     _mail(commands_.add_parser("mail", help="relays and waiting mail by hand"))
     _mirror(commands_.add_parser("mirror", help="write a static copy of a letter, or verify one"))
+    watch = commands_.add_parser("witness", help="check the log of a letter, and cosign its checkpoint; for cron")
+    witness.add_arguments(watch)
+    watch.set_defaults(run=witness.run)
     return parser
 
 

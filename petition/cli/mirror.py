@@ -101,6 +101,9 @@ def _lines(report: MirrorReport, now: datetime, *, is_key_known: bool) -> list[s
         f"{report.files} file{'' if report.files == 1 else 's'}, {report.size:,} bytes",
         f"key: {report.key}",
     ]
+    if report.log is not None and not report.log.problems:
+        lines.append(f"count log: {report.log.size:,} entries make {report.log.total:,}")
+        lines += [f"cosigned by {line}" for line in report.log.cosigned]
     if not is_key_known:
         lines.append("the copy itself names this key: compare it with the installation's, or give that one with --key")
     if not report.has_unlisted:

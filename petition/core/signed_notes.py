@@ -122,6 +122,14 @@ def signatures(note: str) -> Iterator[tuple[str, bytes, bytes]]:
         yield match[1], content[:HASH_BYTES], content[HASH_BYTES:]
 
 
+def line_of(note: str, name: str, digest: bytes) -> str:
+    """Return the line of a key, named by its name and hash, that is below a note. Raises ``BadNote``."""
+    marks = [(name, digest) for name, digest, _ in signatures(note)]
+    if (name, digest) not in marks:
+        raise BadNote(f"there is no signature of {name} with this key")
+    return split(note)[1].splitlines()[marks.index((name, digest))] + "\n"
+
+
 def verify(note: str, key: NoteKey) -> str:
     """Return the text of a note that ``key`` has signed; signatures of others are left alone. Raises ``BadNote``."""
     text, _ = split(note)

@@ -38,6 +38,9 @@ class Renderer:
         self.sheet = InlineSheet(_joined("tokens.css", "base.css", "letter.css", "site.css"))
         self._sheets = dict.fromkeys(_SMALL_PAGES, InlineSheet(_joined("tokens.css", "base.css")))
         self._sheets |= dict.fromkeys(_LETTER_PAGES, InlineSheet(_joined("tokens.css", "base.css", "letter.css")))
+        self._sheets["letters/witness.html"] = InlineSheet(
+            _joined("tokens.css", "base.css", "letter.css", "site.css", "builder.css")
+        )
         self._common: dict[str, Any] = {"base_url": base_url, "controller": controller}
         self._common |= {"languages": tuple(languages), "banners": (), "mirrors": ()}
         self._environments = {code: _environment(language, languages) for code, language in languages.items()}

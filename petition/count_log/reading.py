@@ -1,8 +1,9 @@
 """What the public reads of a log: its checkpoint, its files, where a token stands, and proofs."""
 
-from collections.abc import AsyncIterator, Callable
+import json
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 
 from petition.core.database import Connection
 from petition.core.encryption import Wrapper
@@ -13,6 +14,7 @@ from petition.count_log.entries import EntryKind, LogEntry
 from petition.count_log.sequencing import prefix_of
 from petition.count_log.tiles import TilePath
 
+COUNTS = "people", "organizations", "imported"
 MAX_PROOF = 2048  # bytes: cosignatures are left out of a proof that would be longer
 
 
@@ -52,6 +54,44 @@ class PlacedEntry:
         return self.index + 1
 
 
+@dataclass(frozen=True, slots=True)
+class ShownCount:
+    """The count that readers see, and how much of it waits for the log, which has ``size`` entries."""
+
+    size: int
+    visible: tuple[int, int, int]  # people, organizations, imported
+    waiting: tuple[int, int, int]
+    counted_at: datetime
+    is_stepped: bool  # it moves in steps, and what was counted around a step may be in the next
+
+    def contradicts(self, log: LogHead) -> bool:
+        """Return whether a count is shown that this log, read in the same moment, does not make."""
+        logged = log.people, log.organizations, log.imported
+        expected = tuple(a + b for a, b in zip(logged, self.waiting, strict=True))
+        return log.size == self.size and not self.is_stepped and self.visible != expected
+
+    def as_json(self) -> bytes:
+        return json.dumps(
+            dict(zip(COUNTS, self.visible, strict=True))
+            | {
+                "counted_at": self.counted_at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+                "stepped": self.is_stepped,
+                "size": self.size,
+                "waiting": dict(zip(COUNTS, self.waiting, strict=True)),
+            }
+        ).encode()
+
+
+async def shown_count(conn: Connection, letter_id: LetterId) -> ShownCount | None:
+    """Return the count beside the log, in one snapshot."""
+    row = await conn.fetchrow(queries.COUNT_AND_WAITING, letter_id)
+    if row is None:
+        return None
+    visible = row["people"], row["organizations"], row["imported"]
+    waiting = row["waiting_people"], row["waiting_organizations"], row["waiting_imported"]
+    return ShownCount(row["size"], visible, waiting, row["counted_at"], row["is_stepped"])
+
+
 async def head(conn: Connection, letter_id: LetterId) -> LogHead | None:
     """Return a letter's log; None until the worker has begun it."""
     row = await conn.fetchrow(queries.LOG, letter_id)
@@ -68,6 +108,12 @@ async def head(conn: Connection, letter_id: LetterId) -> LogHead | None:
         row["wrapped_receipt_key"],
         tuple(row["cosignatures"]),
     )
+
+
+async def log_states(conn: Connection, letter_ids: Sequence[LetterId]) -> dict[LetterId, str]:
+    """Return of each log that has begun what changes with its entries, its checkpoint and its cosignatures."""
+    rows = await conn.fetch(queries.LOG_STATES, letter_ids)
+    return {row["letter"]: f"{row['size']} {row['signed_at']} {row['cosigned_at']}" for row in rows}
 
 
 async def file(conn: Connection, log: LogHead, path: TilePath) -> bytes | None:

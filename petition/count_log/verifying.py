@@ -76,8 +76,8 @@ def recount(read: Read, checkpoint: Checkpoint) -> Recount:
     return checked.counted
 
 
-def extend(read: Read, checked: CheckedLog, checkpoint: Checkpoint, older: Checkpoint | None = None) -> None:
-    """Read the entries of ``checkpoint`` that ``checked`` does not have; on the way the log must have been ``older``.
+def extend(read: Read, checked: CheckedLog, checkpoint: Checkpoint) -> None:
+    """Read the entries of ``checkpoint`` that ``checked`` does not have.
 
     Raises ``LogFault``; ``checked`` is of no use then.
     """
@@ -86,8 +86,6 @@ def extend(read: Read, checked: CheckedLog, checkpoint: Checkpoint, older: Check
         entries = _bundle(read, number, checkpoint.size)[edge.size - number * tiles.WIDTH :]
         for entry in entries:
             edge.append(merkle.leaf_hash(entry))
-            if older is not None and edge.size == older.size and edge.root != older.root:
-                raise LogForked(f"the log has changed entries that it had before: {FORKED}")
         contradiction = contradiction or _count(checked.counted, entries)
     if edge.root != checkpoint.root:
         raise EntriesDiffer("the entries are not those of the checkpoint: one is missing or was changed")

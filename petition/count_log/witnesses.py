@@ -4,6 +4,7 @@ Of each witness the newest cosignature is stored. What was cosigned is checked w
 behind is no reason to refuse, one that has seen another log is.
 """
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -21,6 +22,7 @@ from petition.count_log.checkpoints import Checkpoint, open_checkpoint
 from petition.count_log.cosignatures import WitnessKey
 from petition.count_log.reading import LogHead
 
+KEY, COUNT, WITNESSES, COSIGNED = "key", "count", "witnesses", "cosigned"  # files of a copy, below the log's address
 MAX_WITNESSES = 20  # of one letter
 MAX_TITLE = 120
 MAX_NOTE = 8192  # bytes
@@ -86,6 +88,17 @@ async def newest_cosigned(conn: Connection, letter_id: LetterId) -> str | None:
     return None if not rows else rows[0]["checkpoint"] + "".join(row["cosignature"] for row in rows)
 
 
+async def files_beside(conn: Connection, wrapper: Wrapper, log: LogHead) -> dict[str, bytes]:
+    """Return what a copy of a log has beside its files: its key, the count, who cosigns, what was cosigned last."""
+    signer = await signing_key.signer(conn, wrapper, Checkpoint.parse(log.checkpoint).origin)
+    rows = await conn.fetch(queries.WITNESSES_IN_USE, log.letter_id)
+    names = [{"name": row["title"], "key": row["verifier_key"]} for row in rows]
+    files = {KEY: f"{signer.key}\n".encode(), WITNESSES: json.dumps(names, ensure_ascii=False).encode()}
+    visible, cosigned = await reading.shown_count(conn, log.letter_id), await newest_cosigned(conn, log.letter_id)
+    files |= {} if visible is None else {COUNT: visible.as_json()}
+    return files | ({} if cosigned is None else {COSIGNED: cosigned.encode()})
+
+
 async def add(conn: Connection, actor_id: OrganizerId | None, letter_id: LetterId, title: str, key: str) -> WitnessId:
     """Register a witness. Raises ``Refused``."""
     title, key = _title_of(title), _key_of(key)
@@ -135,9 +148,10 @@ async def take(conn: Connection, wrapper: Wrapper, log: LogHead, note: str) -> l
     text, _ = signed_notes.split(note)
     titles = []
     for row in await conn.fetch(queries.WITNESSES_IN_USE, log.letter_id):
-        moment = _signed_at(row["verifier_key"], note)
+        key = WitnessKey.parse(row["verifier_key"])
+        moment = _signed_at(key, note)
         if moment is not None:
-            values = checkpoint.size, signer.sign(text), _line_of(row["verifier_key"], note), moment
+            values = checkpoint.size, signer.sign(text), signed_notes.line_of(note, key.name, key.hash), moment
             await conn.execute(queries.STORE_COSIGNATURE, row["id"], *values)
             titles.append(row["title"])
     if not titles:
@@ -156,21 +170,13 @@ async def _checkpoint_of(conn: Connection, signer: NoteSigner, log: LogHead, not
     return checkpoint
 
 
-def _signed_at(key: str, note: str) -> datetime | None:
+def _signed_at(key: WitnessKey, note: str) -> datetime | None:
     """Return when a witness signed; None if it did not. Raises ``BadCosignature``."""
     try:
-        seconds = WitnessKey.parse(key).signed_at(note)
+        seconds = key.signed_at(note)
         moment = None if seconds is None else datetime.fromtimestamp(seconds, UTC)
     except (BadNote, ValueError, OverflowError, OSError):
         raise BadCosignature("the cosignature cannot be read") from None
     if moment is not None and moment > datetime.now(UTC) + FUTURE:
         raise BadCosignature("the cosignature is dated in the future: is the clock right?")
     return moment
-
-
-def _line_of(key: str, note: str) -> str:
-    """Return the line of a witness that has signed."""
-    witness = WitnessKey.parse(key)
-    lines = signed_notes.split(note)[1].splitlines()
-    marks = [(name, digest) for name, digest, _ in signed_notes.signatures(note)]
-    return lines[marks.index((witness.name, witness.hash))] + "\n"

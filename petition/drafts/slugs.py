@@ -10,7 +10,7 @@ about account admin api assets badge captcha card check-your-inbox confirm count
 events favicon feed find healthz help history hooks how-we-count index installation language leave letter letters
 log login logout mail metrics moderation never new oembed organizer organizers pages preview privacy readyz robots
 rss search second reply security settings sign sign-in sign-out signatories signature signatures signed sitemap sse
-static unsubscribe updates verify version versions webhooks well-known www
+static unsubscribe updates verify version versions webhooks well-known witness www
 abuse bounce complaints mailer-daemon postmaster
 """
 # First words of addresses that are taken, or may be one day, with a language in front or without; and mailboxes that

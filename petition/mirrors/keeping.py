@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from petition.core.errors import NotFound
+from petition.count_log import reading
 from petition.letters.published import PublishedLetter, PublishedLetters
 from petition.mirrors import contexts, folders, manifest, pages, queries
 from petition.mirrors.making import MirrorMaker
@@ -50,20 +51,22 @@ class MirrorFolder:
             if not is_ours:  # another worker of this machine is at it
                 return False
             await self._remove_others()
-            due = [row for row in published if self._is_due(row)]
+            async with self.maker.database.connection() as conn:
+                logs = await reading.log_states(conn, [row.letter.id for row in published])
+            due = [row for row in published if self._is_due(row, logs.get(row.letter.id, ""))]
             for row in due[:MAX_A_STEP]:
                 await self._write(row)
             await self._write_index(published)
         return len(due) > MAX_A_STEP
 
-    def _is_due(self, published: PublishedLetter) -> bool:
+    def _is_due(self, published: PublishedLetter, log_state: str) -> bool:
         slug, now = published.letter.slug, datetime.now(UTC)
         if slug in self._failures and now - self._failures[slug] < SPACING:
             return False
         there = _manifest_in(self.folder / slug)
         if there is None or there.counted_at < now - self.max_age:
             return True
-        return there.state != self.maker.state_of(published) and there.written_at <= now - SPACING
+        return there.state != self.maker.state_of(published, log_state) and there.written_at <= now - SPACING
 
     async def _write(self, published: PublishedLetter) -> None:
         letter = published.letter

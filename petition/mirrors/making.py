@@ -30,19 +30,21 @@ class MirrorMaker:
 
     async def folder(self, published: PublishedLetter) -> dict[str, bytes]:
         """Return path → content of a letter's mirror, its signed manifest included. Raises ``Unavailable``."""
-        snapshot = await read_snapshot(self.database, published)
+        snapshot = await read_snapshot(self.database, self.wrapper, published)
         signer, facts = await self._signer(), self._facts()
         return await asyncio.to_thread(self._folder, snapshot, facts, signer)
 
     def _folder(self, snapshot: LetterSnapshot, facts: CopyFacts, signer: NoteSigner) -> dict[str, bytes]:
         files = pages.folder_files(snapshot, facts, self.renderer, signer)
-        content = manifest.build(snapshot, facts, self.state_of(snapshot.published), files, signer.key)
+        content = manifest.build(
+            snapshot, facts, self.state_of(snapshot.published, snapshot.log_state), files, signer.key
+        )
         note = manifest.sign(signer, self.addresses.host, snapshot.letter.slug, content, facts.written_at)
         return files | {manifest.MANIFEST: content, manifest.NOTE: note}
 
     async def one_file(self, published: PublishedLetter, lang: str) -> bytes:
         """Return a letter as one sealed page, in ``lang`` first. Raises ``Unavailable``."""
-        snapshot = await read_snapshot(self.database, published, with_documents=False)
+        snapshot = await read_snapshot(self.database, self.wrapper, published, with_documents=False)
         signer, facts = await self._signer(), self._facts()
         return await asyncio.to_thread(self._one_file, snapshot, facts, lang, signer)
 
@@ -71,10 +73,10 @@ class MirrorMaker:
     def _facts(self) -> CopyFacts:
         return CopyFacts(self.addresses, datetime.now(UTC).replace(microsecond=0))
 
-    def state_of(self, published: PublishedLetter) -> str:
+    def state_of(self, published: PublishedLetter, log_state: str) -> str:
         """Return a digest that changes with everything a mirror shows, apart from times.
 
-        The day is in it: the pages say for how many days addressees are silent.
+        ``log_state`` is that of the count log. The day is in it: the pages say for how many days addressees are silent.
         """
         letter = published.letter
         content = [
@@ -85,5 +87,6 @@ class MirrorMaker:
             repr((letter.switches.pause, letter.switches.banners)),
             str(published.today),
             asdict(self.addresses),
+            log_state,
         ]
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

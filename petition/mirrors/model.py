@@ -42,6 +42,7 @@ class LetterSnapshot:
     pictures: Mapping[PictureId, StoredFile]
     report: CountReport  # of the same moment as the count
     log: Mapping[str, bytes] = field(default_factory=dict)  # the count log's files, by their path below its address
+    log_state: str = ""  # changes with them
 
     @property
     def letter(self) -> Letter:

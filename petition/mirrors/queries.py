@@ -26,6 +26,14 @@ WHERE l.version IS NOT NULL AND l.state <> 'gone' ORDER BY l.id DESC LIMIT 500
 """
 
 
+SHOWN_COUNT = "SELECT * FROM published_count WHERE letter = $1"
+
+
+async def shown_count(conn: Connection, letter_id: LetterId) -> Record | None:
+    """Return the count that readers see now."""
+    return await conn.fetchrow(SHOWN_COUNT, letter_id)
+
+
 async def written(
     conn: Connection, letter_id: LetterId, written_at: datetime, counted_at: datetime, size: tuple[int, int]
 ) -> None:

@@ -1,5 +1,6 @@
 """Verifying a copy from outside: its signature, every file, and its age; with nothing of the installation's."""
 
+import asyncio
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,7 +8,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Protocol
 
-from petition.mirrors import manifest, sealing
+from petition.mirrors import log_checking, manifest, sealing
+from petition.mirrors.log_checking import LogReport
 from petition.mirrors.manifest import MANIFEST, MAX_MANIFEST, MAX_NOTE, NOTE, Manifest
 from petition.mirrors.model import BadMirror
 
@@ -38,6 +40,7 @@ class MirrorReport:
     size: int  # bytes
     problems: Sequence[str]
     has_unlisted: bool  # were files looked for that are not in the manifest?
+    log: LogReport | None = None  # of the count log, if the copy has it
 
 
 async def verify_mirror(source: CopySource, public_key: bytes | None) -> MirrorReport:
@@ -47,15 +50,19 @@ async def verify_mirror(source: CopySource, public_key: bytes | None) -> MirrorR
     signed = manifest.verified(content, note, public_key or named.public)
     if public_key is not None and named.public != public_key:
         raise BadMirror(f"{MANIFEST} names another key than the one that signed it")
-    problems = [problem for path in signed.files if (problem := await _problem(source, path, signed))]
+    log_files: dict[str, bytes] = {}
+    problems = [problem for path in signed.files if (problem := await _problem(source, path, signed, log_files))]
     paths = source.paths()
     unlisted = sorted(set(paths or ()) - signed.files.keys() - {MANIFEST, NOTE})
     problems += [f"{path}: is not in the manifest" for path in unlisted]
+    log = await asyncio.to_thread(log_checking.check_log, log_files, named.public, signed.total)
+    problems += [] if log is None else log.problems
     return MirrorReport(
         letter=signed.letter,
         written_at=signed.written_at,
         counted_at=signed.counted_at,
         total=signed.total,
+        log=log,
         key=str(named),
         files=len(signed.files),
         size=sum(entry.size for entry in signed.files.values()),
@@ -73,7 +80,8 @@ async def _required(source: CopySource, path: str, max_bytes: int) -> bytes:
     return content
 
 
-async def _problem(source: CopySource, path: str, signed: Manifest) -> str | None:
+async def _problem(source: CopySource, path: str, signed: Manifest, log_files: dict[str, bytes]) -> str | None:
+    """Return what is wrong with a file; what is of the count log is added to ``log_files``."""
     entry = signed.files[path]
     try:
         content = await source.read(path, entry.size)
@@ -83,6 +91,8 @@ async def _problem(source: CopySource, path: str, signed: Manifest) -> str | Non
         return f"{path}: is missing"
     if len(content) != entry.size:
         return f"{path}: has {'more' if len(content) > entry.size else 'fewer'} bytes than were signed"
+    if path.startswith(log_checking.FOLDER):
+        log_files[path] = content
     return None if hashlib.sha256(content).hexdigest() == entry.sha256 else f"{path}: differs from what was signed"
 
 

@@ -76,6 +76,7 @@ PAGES: Mapping[str, tuple[Look, ...]] = {
     "/organizer/{slug}/updates/{update}": (Look(),),
     "/organizer/{slug}/updates/{update}/mail": (Look(), Look("html=en")),
     "/organizer/{slug}/partners": (Look(),),
+    "/organizer/{slug}/witnesses": (Look(),),
     "/organizer/{slug}/employers": (Look(),),
     "/organizer/{slug}/delivery": (Look(),),
     "/organizer/{slug}/delivery/{addressee}": (Look(),),

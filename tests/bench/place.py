@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import urllib.request
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from subprocess import Popen
@@ -31,7 +31,8 @@ from tests.running import KEY, SLUG, environment, free_port, publish
 FEW = 1000  # signatures of the letter that the big one is compared with
 MANY = "999999999"  # everybody comes from this machine
 PLAIN = "pgbench"  # the database in which pgbench inserts
-SERVE = (sys.executable, "-m", "petition", "serve")
+PETITION = (sys.executable, "-m", "petition")
+SERVE = (*PETITION, "serve")
 PATIENCE = 60  # seconds for a server to come up
 # What ``petition.signatures.queries.ADD_PENDING`` does, for one person: both rows in one statement, nothing looked up,
 # nothing computed, as long as what visitors leave. Prepared once; each is a commit of its own.
@@ -97,7 +98,13 @@ class Place:
         admin = await connect(self._url)
         try:
             known = {row["datname"] for row in await admin.fetch("SELECT datname FROM pg_database")}
-            for name, wanted in {None: [*road, *desk], "desk": desk, "mail": [], "log": road[1:2]}.get(only, road):
+            for name, wanted in {
+                None: [*road, *desk],
+                "desk": desk,
+                "mail": [],
+                "log": road[1:2],
+                "keeper": road[1:2],
+            }.get(only, road):
                 if name not in known:
                     await admin.execute("DROP DATABASE IF EXISTS filling WITH (FORCE)")
                     await admin.execute("CREATE DATABASE filling")
@@ -133,6 +140,20 @@ class Place:
         await admin.close()
         async with self._serving(url, port, rows) as web:
             yield web
+
+    @contextlib.asynccontextmanager
+    async def beside(self, web: Web, command: Sequence[str], more: Mapping[str, str]) -> AsyncIterator[Web]:
+        """Run another web process over the same database, by another command and with further settings."""
+        async with self._serving(web.url, free_port(), web.rows, command, more) as another:
+            yield another
+
+    async def petition(self, arguments: str, url: str, more: Mapping[str, str]) -> None:
+        """Run a command of the program on a database."""
+        process = await asyncio.create_subprocess_exec(
+            *(*PETITION, *arguments.split()), env={**os.environ, **environment(self._folder, url, 1), **more}
+        )
+        if await process.wait():
+            raise RuntimeError(f"petition {arguments} failed")
 
     @contextlib.asynccontextmanager
     async def unlogged(self, beside: Web) -> AsyncIterator[Web]:
@@ -172,12 +193,15 @@ class Place:
             yield web
 
     @contextlib.asynccontextmanager
-    async def _serving(self, url: str, port: int, rows: int, command: Sequence[str] = SERVE) -> AsyncIterator[Web]:
+    async def _serving(
+        self, url: str, port: int, rows: int, command: Sequence[str] = SERVE, settings: Mapping[str, str] | None = None
+    ) -> AsyncIterator[Web]:
         await migrate(url)  # it may have been filled before the newest migration
         conn = await connect(url)
         letter = await published.read(conn, Wrapper([KEY]), LetterId(1))
         await conn.close()
         more = environment(self._folder, url, port, LIMIT_LETTER=MANY, LIMIT_READING=MANY, LIMIT_FORMS=MANY)
+        more |= settings or {}
         with running([*command], port, more, self._folder / f"web-{rows}.log") as own:
             await up(port, f"/en/{SLUG}")
             yield Web(port, own, url, rows, letter)

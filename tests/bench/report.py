@@ -76,6 +76,7 @@ def lines(figures: Figures, size: Size) -> list[Line]:
         Line("the same: storage of an entry", figures.median("log bytes"), MOST, 100, "bytes"),
         Line("the same: a proof", figures.median("proof bytes"), MOST, 2048, "bytes"),
         Line("the same: verified by Go's library", figures.median("proof ms"), MOST, 50, "ms"),
+        Line("keeper's part of POST sign, 200 forms/s, p95", figures.median("keeper p95"), MOST, 15, "ms"),
         *(
             Line(f"first byte, desk {name.removeprefix(DESK)}", figures.median(name), MOST, 3)
             for name, _ in figures.taken()

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from petition.core.database import connect
 from petition.signatures.listing import Cursor
-from tests.bench import count_log, desk_pages, listeners, mail, mailings
+from tests.bench import count_log, desk_pages, keeper, listeners, mail, mailings
 from tests.bench.bare import fetch
 from tests.bench.load import Order, Tally, send
 from tests.bench.place import FEW, Place, Server, Web
@@ -222,13 +222,13 @@ class Bench:
 
 
 ROAD = ("warm_page", "count", "badge", "together", "listeners", "sign", "confirm", "lists", "search")
-NAMES = (*ROAD, "desk", "mail", "log")
+NAMES = (*ROAD, "desk", "mail", "log", "keeper")
 
 
 async def run(place: Place, size: Size, only: str | None) -> Figures:
     """Measure everything, or ``only`` one part (one of ``NAMES``)."""
     figures = Figures()
-    if only not in {"desk", "mail", "log"}:
+    if only not in {"desk", "mail", "log", "keeper"}:
         await _measure_road(place, size, figures, ROAD if only is None else (only,))
     if only in {None, "mail"}:
         for number in range(size.rounds):
@@ -238,6 +238,8 @@ async def run(place: Place, size: Size, only: str | None) -> Figures:
         await _measure_mailing(place, size, figures)
     if only in {None, "log"}:
         await _measure_log(place, size, figures)
+    if only in {None, "keeper"}:
+        await _measure_keeper(place, size, figures)
     if only in {None, "desk"}:
         await _measure_desk(place, size, figures)
     return figures
@@ -288,6 +290,17 @@ async def _measure_log(place: Place, size: Size, figures: Figures) -> None:
         length, milliseconds = await count_log.proof(url, place.folder, size.rows)
         figures.values["proof bytes"].append(length)
         figures.values["proof ms"].append(milliseconds)
+
+
+async def _measure_keeper(place: Place, size: Size, figures: Figures) -> None:
+    """Measure how long forms wait for the keeper, at the rate of a letter that everyone signs."""
+    async with place.web(FEW) as few, keeper.kept(place, few) as (web, times):
+        visitors = Visitors(web.letter)
+        for number in range(size.rounds + 1):
+            print(f"round {number} of {size.rounds}: keeper", flush=True)
+            p95 = await keeper.measure(web, times, visitors, 2 * size.seconds)
+            if number:  # the first is a warm-up
+                figures.values["keeper p95"].append(p95)
 
 
 async def _measure_mail(place: Place, size: Size, figures: Figures) -> None:

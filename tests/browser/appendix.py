@@ -49,6 +49,7 @@ async def furnish(town: Town, folder: Path) -> dict[str, Way]:
         "how-we-count": album.to(f"/{SLUG}/how-we-count"),
         "audit": album.to(f"/{SLUG}/audit/{Tokens([KEY]).for_audit(letter.id, QuestionId(7))}?say=no"),
         "verify": album.to(f"/{SLUG}/verify"),
+        "witness": album.to(f"/{SLUG}/witness"),
         "verified": _verified,
         "deleted": album.to(f"/{SLUG}/deleted"),
         "preview": album.to(f"/preview/{Tokens([KEY]).for_preview(quiet.id, PREVIEW)}"),

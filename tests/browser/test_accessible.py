@@ -64,6 +64,10 @@ NO_PAGE = {
     "/{lang}/{slug}/copy.html",  # to be saved: tests/browser/test_mirror.py opens it
     "/{lang}/{slug}/package/{token}",
     "/{lang}/signature/{token}/data.json",
+    "/petition-witness.py",
+    "/log/{slug}/key",
+    "/log/{slug}/count",
+    "/log/{slug}/cosigned",
     "/log/{slug}/audits",
     "/log/{slug}/audits/{audit}",
     "/log/{slug}/checkpoint",

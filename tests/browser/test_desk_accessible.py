@@ -147,6 +147,7 @@ RECIPES: Mapping[str, Recipe] = {
     "/organizer/{slug}/updates/{update}/mail": an_update_as_mail,
     "/organizer/{slug}/statistics": at("{slug}/statistics"),
     "/organizer/{slug}/partners": at("{slug}/partners"),
+    "/organizer/{slug}/witnesses": at("{slug}/witnesses"),
     "/organizer/{slug}/employers": at("{slug}/employers"),
     "/organizer/{slug}/import": at("{slug}/import"),
     "/organizer/{slug}/import/{number}": an_import,

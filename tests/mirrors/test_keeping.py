@@ -13,7 +13,8 @@ from petition.core.database import Database
 from petition.core.encryption import Wrapper
 from petition.core.settings import Process, Settings, load
 from petition.core.templates import Renderer
-from petition.count_log import reading, sequencing
+from petition.count_log import reading, sequencing, witnesses
+from petition.count_log.cosignatures import Cosigner
 from petition.letters.published import PublishedLetters
 from petition.mirrors import folders, keeping
 from petition.mirrors.keeping import MirrorFolder
@@ -79,6 +80,43 @@ async def test_the_count_log_is_in_it_as_the_site_serves_it(mirrors: MirrorFolde
     await mirrors.step()
     assert {path: (mirrors.folder / SLUG / "log" / path).read_bytes() for path in files} == files
     assert "checkpoint" in files
+    assert (await commands.run(f"mirror --verify {mirrors.folder / SLUG}", {}))[0] == 0
+
+
+async def test_a_mirror_follows_the_log_alone(
+    mirrors: MirrorFolder, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keeping, "SPACING", timedelta(0))
+    wrapper = Wrapper([KEY])
+    while await sequencing.step(database, wrapper, "http://localhost:8000"):
+        pass
+    async with database.transaction() as conn:
+        letter_id = await conn.fetchval("SELECT id FROM letter WHERE slug = $1", SLUG)
+        people = "INSERT INTO count_log_queue (letter, kind, subject, number, exit) VALUES ($1, 1, 7, 1, 0)"
+        await conn.execute(people, letter_id)
+        await conn.execute("UPDATE count SET people = people + 1 WHERE letter = $1", letter_id)
+    await mirrors.step()
+    first = written(mirrors)
+    await mirrors.step()
+    assert written(mirrors) == first
+    checkpoint = mirrors.folder / SLUG / "log" / "checkpoint"
+    before = checkpoint.read_text()
+    while await sequencing.sequence(database, wrapper, "http://localhost:8000", letter_id, SLUG):
+        pass
+    await mirrors.step()
+    assert written(mirrors) != first
+    assert checkpoint.read_text() != before
+    second = written(mirrors)
+    async with database.transaction() as conn:
+        log = await reading.head(conn, letter_id)
+        assert log is not None
+        partner = Cosigner("witness.example.org", b"1" * 32)
+        await witnesses.add(conn, None, letter_id, "Harbour Watch", str(partner.key))
+        text = log.checkpoint.partition("\n\n")[0] + "\n"
+        await witnesses.take(conn, wrapper, log, log.checkpoint + partner.sign(text))
+    await mirrors.step()
+    assert written(mirrors) != second
+    assert partner.key.signed_at(checkpoint.read_text()) is not None
     assert (await commands.run(f"mirror --verify {mirrors.folder / SLUG}", {}))[0] == 0
 
 

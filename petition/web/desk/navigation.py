@@ -50,6 +50,7 @@ JOBS: tuple[DeskJob, ...] = (
             Tab("queue", N_("Signatures"), Role.MODERATOR),
             Tab("campaigns", N_("Bulk acts"), Role.MODERATOR),
             Tab("partners", N_("Partners"), Role.EDITOR),
+            Tab("witnesses", N_("Witnesses"), Role.OWNER),
             Tab("employers", N_("Employers"), Role.EDITOR),
         ),
     ),

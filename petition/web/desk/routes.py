@@ -42,6 +42,7 @@ from petition.web.desk import (
     switches,
     today,
     updates,
+    witnesses_page,
 )
 from petition.web.desk.guard import require
 from petition.web.desk.step_up import FreshRule, always, ends_another_session, lifts_or_speaks, unless, when
@@ -115,6 +116,8 @@ DESK: list[DeskRoute] = [
     DeskRoute("POST", "/organizer/{slug}/copy", new_letter.copy, Access.EDITOR),
     DeskRoute("GET", "/organizer/{slug}/partners", partners.show, Access.EDITOR),
     DeskRoute("POST", "/organizer/{slug}/partners", partners.act, Access.EDITOR),
+    DeskRoute("GET", "/organizer/{slug}/witnesses", witnesses_page.show, Access.OWNER),
+    DeskRoute("POST", "/organizer/{slug}/witnesses", witnesses_page.act, Access.OWNER, unless("act", "retire")),
     DeskRoute("GET", "/organizer/{slug}/employers", employers.show, Access.EDITOR),
     DeskRoute("POST", "/organizer/{slug}/employers", employers.act, Access.EDITOR),
     DeskRoute("GET", "/organizer/{slug}/members", members.show, Access.OWNER),

@@ -1,16 +1,20 @@
 """A letter's count log as its files (c2sp.org/tlog-tiles), and the page that looks a receipt up in it."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from starlette.responses import Response
 
+from petition.core.database import Connection
 from petition.core.errors import NotFound
 from petition.core.i18n import N_
-from petition.count_log import reading, receipts
+from petition.core.ids import LetterId
+from petition.count_log import reading, receipts, witnesses
 from petition.count_log.entries import Exit, token_of
 from petition.count_log.reading import LogHead, PlacedEntry
 from petition.count_log.receipts import BadReceipt
 from petition.count_log.tiles import TilePath
+from petition.count_log.witnesses import SeenCosignature
 from petition.letters.model import Letter
 from petition.web.public.shown_form import ShownForm
 from petition.web.public.visit import Visit
@@ -90,8 +94,8 @@ async def show(visit: Visit) -> Response:
     """Ask for a receipt."""
     letter = (await visit.published()).letter
     async with visit.services.throttle.read_slot(visit.network), visit.services.database.connection() as conn:
-        log = await reading.head(conn, letter.id)
-    return _page(visit, letter, log, ShownForm())
+        state = await _state(conn, letter.id)
+    return _page(visit, letter, state, ShownForm())
 
 
 async def look_up(visit: Visit) -> Response:
@@ -100,17 +104,37 @@ async def look_up(visit: Visit) -> Response:
     form = await visit.form()
     letter = (await visit.published()).letter
     async with visit.form_slot(), visit.services.database.connection() as conn:
-        log = await reading.head(conn, letter.id)
+        state = await _state(conn, letter.id)
+        log = state.log
         try:
             receipt = receipts.parse(form.get("receipt", ""))
         except BadReceipt:
             shown_form = visit.refused_form({"receipt": form.get("receipt", "")}, {"receipt": NOT_A_RECEIPT})
-            return _page(visit, letter, log, shown_form, status=422)
+            return _page(visit, letter, state, shown_form, status=422)
         placed = [] if log is None else await reading.find(conn, log, token_of(receipt))
         if log is not None and placed and "proof" in form:
             proof = await reading.prove(conn, log, placed[-1])
             return _file(bytes(proof), f"{letter.slug}-{placed[-1].number}.tlog-proof")
-    return _page(visit, letter, log, ShownForm({"receipt": receipts.as_text(receipt)}), placed)
+    return _page(visit, letter, state, ShownForm({"receipt": receipts.as_text(receipt)}), placed)
+
+
+@dataclass(frozen=True, slots=True)
+class _LogState:
+    """What the page says of the log: who cosigned it, and whether the count that is shown is not the log's."""
+
+    log: LogHead | None
+    cosignatures: tuple[SeenCosignature, ...] = ()
+    has_problem: bool = False
+
+
+async def _state(conn: Connection, letter_id: LetterId) -> _LogState:
+    log = await reading.head(conn, letter_id)
+    seen = await witnesses.witnessed(conn, letter_id)
+    if log is None or seen is None:
+        return _LogState(None)
+    visible = await reading.shown_count(conn, letter_id)
+    has_problem = visible is not None and visible.contradicts(log)
+    return _LogState(log, seen.cosignatures, has_problem)
 
 
 def _file(content: bytes, name: str) -> Response:
@@ -121,7 +145,7 @@ def _file(content: bytes, name: str) -> Response:
 def _page(
     visit: Visit,
     letter: Letter,
-    log: LogHead | None,
+    state: _LogState,
     form: ShownForm,
     placed: Sequence[PlacedEntry] | None = None,
     *,
@@ -131,7 +155,9 @@ def _page(
         "signatures/verify.html",
         status,
         letter=letter,
-        log=log,
+        log=state.log,
+        cosignatures=state.cosignatures,
+        problem=state.has_problem,
         form=form,
         placed=placed,
         exits=EXITS,

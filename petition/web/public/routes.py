@@ -23,6 +23,7 @@ from petition.web.public import (
     stopping_updates,
     thanks,
     unsubscribing,
+    witnessing,
 )
 from petition.web.public.visit import in_any_language, public
 
@@ -35,6 +36,7 @@ BUSIEST: list[BaseRoute] = [
 ]
 
 ROUTES: list[BaseRoute] = [
+    Route("/petition-witness.py", in_any_language(witnessing.program)),
     Route("/{lang}", public(letters.to_index)),
     Route("/{lang}/", public(letters.index)),
     Route("/{lang}/privacy", public(about.privacy)),
@@ -80,6 +82,11 @@ ROUTES: list[BaseRoute] = [
     Route("/{lang}/{slug}/how-we-count", public(how_we_count.show)),
     Route("/{lang}/{slug}/verify", public(count_log.show)),
     Route("/{lang}/{slug}/verify", public(count_log.look_up), methods=["POST"]),
+    Route("/{lang}/{slug}/witness", public(witnessing.show)),
+    Route("/log/{slug}/key", in_any_language(witnessing.log_key)),
+    Route("/log/{slug}/count", in_any_language(witnessing.count)),
+    Route("/log/{slug}/cosigned", in_any_language(witnessing.cosigned)),
+    Route("/log/{slug}/cosignatures", in_any_language(witnessing.take), methods=["POST"]),
     Route("/log/{slug}/checkpoint", in_any_language(count_log.checkpoint)),
     Route("/log/{slug}/stamped", in_any_language(count_log.stamped)),
     Route("/log/{slug}/stamped.tsr", in_any_language(count_log.stamp)),

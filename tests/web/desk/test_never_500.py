@@ -55,6 +55,7 @@ FIELDS = (
     *(
         "source",
         "partner",
+        "witness",
         "after",
         "sort",
         "before",

@@ -9,6 +9,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from petition.count_log.cosignatures import Cosigner
 from petition.drafts import publishing
 from petition.moderation import messages, notes
 from petition.web.desk.routes import DESK
@@ -38,6 +39,7 @@ NAMED = "Full name;E-mail\nVera Imported;vera.imported@letters.example\n;x\n"
 # By path, the forms that name an id; ``<name>`` is that of the letter's object.
 FORMS: Mapping[str, list[dict[str, str]]] = {
     "/organizer/{slug}/": [{"one": "remove:s<vera>:0:fake"}, {"log": "<log>"}],
+    "/organizer/{slug}/witnesses": [{"act": act, "witness": "<witness>"} for act in ("retire", "restore")],
     "/organizer/{slug}/partners": [
         {"act": "retire", "partner": "<partner>"},
         {"act": "restore", "partner": "<partner>"},
@@ -123,6 +125,7 @@ QUERIES: Mapping[str, list[str]] = {
     "/organizer/{slug}/log": ["done=<log>", "person=<editor>", "bulk=<campaign>", "before=99999999"],
     "/organizer/{slug}/members": ["done=removed&who=<editor>"],
     "/organizer/{slug}/partners": ["done=retire&partner=<partner>"],
+    "/organizer/{slug}/witnesses": ["done=retire&witness=<witness>"],
     "/organizer/{slug}/export": ["partner=partner", "group=<group>"],
 }
 # Without the number of another letter in the path there is nothing to refuse.
@@ -183,6 +186,7 @@ async def furnish(site: Installation, bench: Bench, owner: httpx2.AsyncClient) -
         ("members/invite", {"name": "Asked", "email": "asked@letters.example", "role": "viewer"}),
         ("members/reset", {"organizer": str(editor.id)}),
         ("partners", {"act": "add", "name": "partner", "title": "Partner Inc"}),
+        ("witnesses", {"act": "add", "title": "Partner Inc", "key": str(Cosigner("w.example", b"1" * 32).key)}),
         ("employers", {"act": "add", "name_en": "Partner Inc", "domains": "partner.example"}),
         ("updates", {"act": "save", "title_en": "Draft of Partner Inc", "text_en": "North Pier"}),
         ("campaigns", {"act": "remove", "back": "kind=person"}),
@@ -234,6 +238,7 @@ async def furnish(site: Installation, bench: Bench, owner: httpx2.AsyncClient) -
         "response": await id_in(site, "SELECT id FROM addressee_event"),
         "file": await id_in(site, "SELECT id FROM addressee_file"),
         "partner": await id_in(site, "SELECT id FROM partner"),
+        "witness": await id_in(site, "SELECT id FROM witness"),
         "employer": await id_in(site, "SELECT id FROM employer"),
         "invitation": await id_in(site, "SELECT id FROM invitation"),
         "organization": await id_in(site, "SELECT id FROM organization"),
