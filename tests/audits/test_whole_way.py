@@ -140,7 +140,7 @@ async def test_the_page_how_we_count_lists_all_that_were_announced(audit: AuditB
         await announce(audit, owner)
         await owner.post(AUDITS, data={"act": "abandon", "audit": "1"})
         await announce(audit, owner)
-        await draw(audit, auditor)
+        await draw(audit, auditor, number=2)
         questions = await audit.rows(QUESTIONS)
         for row in questions:
             await answer(audit, int(str(row["id"])), "yes")
