@@ -29,4 +29,4 @@ async def test_nothing_is_found(database_url: str, tmp_path: Path) -> None:
         )
         printed, _ = await child.communicate()
     assert child.returncode == 0, printed.decode()
-    assert b"Selected: 6/7" in printed, printed.decode()
+    assert b"Selected: 7/8" in printed, printed.decode()
