@@ -47,9 +47,11 @@ from petition.web.public import routes as public
 from petition.web.services import Services
 from petition.web.share_card_cache import CardCache
 from petition.web.sharing import endpoints as sharing
+from petition.web.shortcuts import shortcuts
 from petition.web.static_files import Static
 from petition.web.throttle import Throttle
 
+YOUNG_OBJECTS = 20_000  # between two looks for garbage in cycles: a batch of forms alone has thousands of objects
 ROUTES: list[BaseRoute] = [
     *desk.routes(),
     *public.BUSIEST,
@@ -83,8 +85,9 @@ def create_app(settings: Settings) -> Gateway:
             raise SettingsError("the application needs a database; `petition serve` starts one")
         async with opened(settings.database_url) as database:
             services = build_services(settings, database, renderer, pages, notices, streams)
-            forms.prepare()
+            forms.prepare(tuple(renderer.languages))
             gc.freeze()  # scanning the long-lived objects again and again took 5 % of a busy server
+            gc.set_threshold(YOUNG_OBJECTS, 20, 20)
             letters = services.letters.watch()
             loops = letters, streams.send_heartbeats(), pages.expire_dated(), pages.shrink_lasting()
             tasks = [asyncio.create_task(loop) for loop in loops]
@@ -100,7 +103,8 @@ def create_app(settings: Settings) -> Gateway:
 
     framework = Starlette(routes=ROUTES, lifespan=lifespan, exception_handlers=error_pages.HANDLERS)
     framework.router.redirect_slashes = False
-    return Gateway(_with_refusals(framework, notices), settings, pages, streams, renderer.sheet.hash, notices)
+    app = shortcuts(framework, public.SHORTCUTS)
+    return Gateway(_with_refusals(app, notices), settings, pages, streams, renderer.sheet.hash, notices)
 
 
 def build_services(
@@ -147,7 +151,7 @@ def build_services(
     )
 
 
-def _with_refusals(framework: Starlette, notices: InstallationNotices) -> App:
+def _with_refusals(framework: App, notices: InstallationNotices) -> App:
     """Answer requests that the gateway refused with an error page; pass on all others."""
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
