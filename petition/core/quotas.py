@@ -219,7 +219,7 @@ async def spend(conn: Connection, amounts: Mapping[Quota, int], also_read: Colle
     keys, used_now, ends = columns if amounts else ((), (), ())
     arrays = array_texts.of_bytes(keys), array_texts.of_integers(used_now), array_texts.of_times(ends)
     rows = await conn.fetch(SPEND, *arrays, array_texts.of_bytes(also_read))
-    return {key: used for key, used in rows}  # noqa: C416 - records are no pairs to the type checker
+    return {key: used for key, used in rows}
 
 
 async def give_back(conn: Connection, amounts: Mapping[Quota, int]) -> None:

@@ -51,7 +51,7 @@ from petition.web.shortcuts import shortcuts
 from petition.web.static_files import Static
 from petition.web.throttle import Throttle
 
-YOUNG_OBJECTS = 20_000  # between two looks for garbage in cycles: a batch of forms alone has thousands of objects
+YOUNG_OBJECTS = 7_000  # between two looks for garbage in cycles: a batch of forms alone has thousands of objects
 ROUTES: list[BaseRoute] = [
     *desk.routes(),
     *public.BUSIEST,
@@ -87,7 +87,7 @@ def create_app(settings: Settings) -> Gateway:
             services = build_services(settings, database, renderer, pages, notices, streams)
             forms.prepare(tuple(renderer.languages))
             gc.freeze()  # scanning the long-lived objects again and again took 5 % of a busy server
-            gc.set_threshold(YOUNG_OBJECTS, 20, 20)
+            gc.set_threshold(YOUNG_OBJECTS, 1, 10)
             letters = services.letters.watch()
             loops = letters, streams.send_heartbeats(), pages.expire_dated(), pages.shrink_lasting()
             tasks = [asyncio.create_task(loop) for loop in loops]

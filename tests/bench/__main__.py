@@ -23,9 +23,10 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--rows", type=int, default=1_000_000, help="signatures of the big letter")
     parser.add_argument("--readers", type=int, default=100_000, help="of the update that is mailed")
+    parser.add_argument("--people", type=int, default=1_000_000, help="who sign and confirm, of --only million")
     parser.add_argument("--data", type=Path, default=None, help="keep the filled databases here for the next run")
     given = parser.parse_args()
-    size = Size(given.rounds, given.rows, readers=given.readers)
+    size = Size(given.rounds, given.rows, readers=given.readers, people=given.people)
     if given.quick:
         size = Size(1, min(given.rows, 20_000), seconds=1, forms=800, searches=80, mails=400, readers=2000, looks=5)
     folder = given.data or Path(tempfile.mkdtemp(prefix="petition-bench-"))

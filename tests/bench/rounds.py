@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from petition.core.database import connect
 from petition.signatures.listing import Cursor
-from tests.bench import count_log, desk_pages, keeper, listeners, mail, mailings
+from tests.bench import count_log, desk_pages, keeper, listeners, mail, mailings, million
 from tests.bench.bare import fetch
 from tests.bench.load import Order, Tally, send
 from tests.bench.place import FEW, Place, Server, Web
@@ -38,6 +38,7 @@ class Size:
     # By aiosmtplib, by the worker, and in bulk. A worker that has just started does much else in its first second.
     mails: int = 6000
     readers: int = 100_000  # of a mailed update
+    people: int = 1_000_000  # who sign and confirm, end to end
     looks: int = 15  # at each page of the desk, for each letter, in each round
 
 
@@ -58,6 +59,13 @@ class Figures:
     def ratio(self, name: str, over: str) -> float | None:
         """Return the median over the rounds of one rate divided by another's of the same round."""
         one, other = self.values.get(f"{name} rate"), self.values.get(f"{over} rate")
+        if not one or not other:
+            return None
+        return statistics.median(a / b for a, b in zip(one, other, strict=True))
+
+    def cpu_ratio(self, name: str, over: str) -> float | None:
+        """Return the median of one processor time for an answer divided by another's of the same round."""
+        one, other = self.values.get(f"{name} cpu"), self.values.get(f"{over} cpu")
         if not one or not other:
             return None
         return statistics.median(a / b for a, b in zip(one, other, strict=True))
@@ -132,6 +140,10 @@ class Bench:
             for name, web in self._webs.items()
         }
         await self.pgbench()
+        async with self._place.bare_form() as bare:
+            # All of them twice: the server is new, and each process that it is compared with has had its warm-up.
+            for name in ("", "bare form"):
+                await self._measured(name, bare, Order(bare.port, orders["few"].requests, SIGNERS), "303")
         for name, order in orders.items():
             before = await self._rows(name, "SELECT count(*) FROM outbox")
             await self._measured(f"sign {name}", self._webs[name], order, "303")
@@ -222,13 +234,16 @@ class Bench:
 
 
 ROAD = ("warm_page", "count", "badge", "together", "listeners", "sign", "confirm", "lists", "search")
-NAMES = (*ROAD, "desk", "mail", "log", "keeper")
+NAMES = (*ROAD, "desk", "mail", "log", "keeper", "million")
 
 
 async def run(place: Place, size: Size, only: str | None) -> Figures:
     """Measure everything, or ``only`` one part (one of ``NAMES``)."""
     figures = Figures()
-    if only not in {"desk", "mail", "log", "keeper"}:
+    if only == "million":  # by itself only: it takes half an hour
+        async with place.published("million") as url:
+            figures.values |= {name: [value] for name, value in (await million.run(place, url, size.people)).items()}
+    if only not in {"desk", "mail", "log", "keeper", "million"}:
         await _measure_road(place, size, figures, ROAD if only is None else (only,))
     if only in {None, "mail"}:
         for number in range(size.rounds):

@@ -159,4 +159,4 @@ def test_few_proxies_are_remembered() -> None:
     for number in range(1000):
         peer = f"10.1.{number // 256}.{number % 256}"
         assert proxies.client(peer, ["8.8.8.8"]).narrowest == "8.8.8.8"
-    assert len(proxies._peers) <= MAX_PEERS  # noqa: SLF001 - it is the memory that matters
+    assert len(proxies._peers) <= MAX_PEERS

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from petition.core.text_cleaning import has_direction_mark, has_hidden
 from petition.signatures import names
 from petition.signatures.names import (
     fold,
@@ -357,5 +358,5 @@ HARMLESS = [character for character in map(chr, range(0x3000)) if names._HARMLES
 def test_names_that_are_taken_without_a_closer_look_hide_nothing(name: str) -> None:
     patterns = names._ADDRESS, names._PLAIN_LINK, names._BARE_DOMAIN, names._PATH
     assert not any(pattern.search(name) for pattern in patterns)
-    assert not names.has_hidden(name)
-    assert not names.has_direction_mark(name)
+    assert not has_hidden(name)
+    assert not has_direction_mark(name)

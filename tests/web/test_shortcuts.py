@@ -6,7 +6,6 @@ import pytest
 
 from petition.core.errors import Gone, NotFound, TooMany, Unavailable
 from petition.web.error_pages import TEXTS
-from petition.web.public import signing
 from tests.running import SLUG, Installation
 
 SIGN = f"/en/{SLUG}/sign"
@@ -28,7 +27,7 @@ async def test_what_an_endpoint_raises_has_its_page(
     def fail(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr(signing.forms, "read", fail)
+    monkeypatch.setattr("petition.signatures.forms.read", fail)
     logging.getLogger("uvicorn.error").disabled = True  # the server's own line about a bug
     try:
         response = await shared_site.sign()
