@@ -162,7 +162,7 @@ class PublishedLetters:
         """Bring states, counts and switches up to date. Raises ``Unavailable``."""
         async with self._poll_lock:
             self._last_poll_at = time.monotonic()
-            async with self._database.connection() as conn:
+            async with self._database.probe() as conn:
                 rows = await queries.load_statuses(conn)
                 gone = await queries.taken_down(conn)
                 settings = await switch_queries.switched_on(conn)

@@ -23,7 +23,7 @@ from petition.core.errors import (
 )
 from petition.core.i18n import N_, pick_language
 from petition.moderation.filters import UNKNOWN_FILTER, UnknownFilter
-from petition.web import http, shared_addresses
+from petition.web import http, send_again, shared_addresses
 from petition.web.desk import page, visit
 
 log = logging.getLogger(__name__)
@@ -40,6 +40,7 @@ STATUS: Mapping[type[Exception], int] = {
     Refused: 422,
 }
 
+SAFE = {"GET", "HEAD", "OPTIONS"}
 FOR_PROGRAMS = ("/api/", "/badge/", "/oembed")
 
 TEXTS: Mapping[int, tuple[str, str]] = {
@@ -105,6 +106,8 @@ async def domain(request: Request, error: Exception) -> Response:
     if status == HTTPStatus.NOT_FOUND and (redirect := await shared_addresses.redirect(request)):
         return redirect
     headers = {"retry-after": str(error.retry_after)} if isinstance(error, TooMany | Unavailable | Paused) else {}
+    if isinstance(error, Unavailable) and (page := await _form_again(request, error)) is not None:
+        return page
     if isinstance(error, Gone):
         return _page(request, status, headers, TAKEN_DOWN)
     if isinstance(error, UnknownFilter):
@@ -114,6 +117,16 @@ async def domain(request: Request, error: Exception) -> Response:
     if isinstance(error, Paused):
         return _page(request, status, headers, PAUSED, pick_language(error.reasons, http.lang_of(request)))
     return _page(request, status, headers)
+
+
+async def _form_again(request: Request, error: Unavailable) -> Response | None:
+    """Return the page that holds a form which could not be stored; None if there is none, or for programs."""
+    if request.method in SAFE or f"{request.url.path}/".startswith(FOR_PROGRAMS):
+        return None
+    response = await send_again.form_page(request, 503, error.retry_after)
+    if response is not None:
+        response.headers["retry-after"] = str(error.retry_after)
+    return response
 
 
 async def client_left(_request: Request, _error: Exception) -> Response:

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
 from functools import partial
 from typing import Any
 
+from petition.core import patience
 from petition.core.client_networks import ClientNetwork
 from petition.core.settings import Settings
 from petition.core.tokens import Tokens
@@ -72,6 +73,7 @@ class Gateway:
         self._common = common_headers(settings)
         self._html = html_headers(settings, css_hash)
         self._close_after_page = settings.close_after_page
+        self._patience = settings.database_patience
         self._public_queue, self._desk_queue = RenderQueue(), RenderQueue()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -80,6 +82,8 @@ class Gateway:
             await self._app(scope, receive, send)
             return
         host, accept_encoding, if_none_match = _request_headers(scope["headers"])
+        if not scope["path"].startswith(DESK):  # its long acts have the driver's limit, and no lock for longer
+            patience.begin(self._patience, is_total=scope["method"] not in SAFE)
         network = self._listeners.identify(scope, host)
         if network is None or not self._listeners.accepts(scope, host):
             scope["refused"] = 421

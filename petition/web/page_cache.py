@@ -1,18 +1,19 @@
 """Pages cached as bytes: the same for every client, rendered again when their data has changed.
 
 A page is rendered and compressed once per change, then served without a template, a query or a framework. While the
-database is down, stale copies are served.
+database is down or slow, stale copies are served, and no reader waits for it.
 """
 
 import asyncio
 import hashlib
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from petition.core.errors import Unavailable
+from petition.core.settings import PATIENCE
 from petition.web.content_codings import Coding, best_coding, compress, compress_hard
 
 Header = tuple[bytes, bytes]
@@ -25,6 +26,7 @@ WITH_NAMES = b"public, max-age=0, s-maxage=1"
 _NOT_MODIFIED_HEADERS = (b"cache-control", b"etag", b"vary", b"access-control-")
 ALL = ""  # the group of pages that show more than one letter
 MAX_AGE = 5.0  # seconds a ``dated`` response is served
+HURRY = 0.05  # of the seconds a form may wait for the database: what a reader waits who can have a stale copy
 LASTING = 10.0  # seconds unchanged after which a page is worth compressing harder
 MAX_PAGES = 4000  # the oldest is evicted first
 MAX_BYTES = 64 * 1024 * 1024  # of all pages together, plain and compressed
@@ -146,10 +148,22 @@ def _lines(status: bytes, headers: Iterable[Header]) -> bytes:
     return b"".join((b"HTTP/1.1 ", status, b"\r\n", *(b"%b: %b\r\n" % header for header in headers)))
 
 
+class _Render(NamedTuple):
+    """A page that is being rendered, and since when (the loop's time)."""
+
+    task: asyncio.Task[CachedResponse]
+    began: float
+
+    def now(self) -> float:
+        return self.task.get_loop().time()
+
+
 class PageCache:
     """The cached pages of one process, by address; each depends on a group, a letter's slug or ``ALL``."""
 
-    def __init__(self) -> None:
+    def __init__(self, patience: float = PATIENCE) -> None:
+        self.is_up: Callable[[], bool] = lambda: True  # is there a database to render from?
+        self._hurry = patience * HURRY
         self.fresh: dict[str, CachedResponse] = {}
         self._stale: dict[str, CachedResponse] = {}  # all pages, the fresh ones too
         self._tiers: dict[CacheTier, dict[str, None]] = {tier: {} for tier in CacheTier}  # oldest first
@@ -160,11 +174,18 @@ class PageCache:
         self._group_of: dict[str, str] = {}
         self._invalidations: dict[str, int] = defaultdict(int)  # by group
         self._purges: dict[str, int] = defaultdict(int)
-        self._render_locks: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._renders: dict[str, _Render] = {}  # under way, and not outdated
+        self._renders_of: dict[str, set[str]] = defaultdict(set)  # by group
+
+    def __contains__(self, key: str) -> bool:
+        """Whether there is a copy, be it stale."""
+        return key in self._stale
 
     def invalidate(self, group: str) -> None:
         """Have every page of ``group`` rendered again when it is next requested."""
         self._invalidations[group] += 1
+        for key in self._renders_of.pop(group, ()):
+            self._renders.pop(key, None)  # goes on for those who wait for it
         for key in self._groups.pop(group, ()):
             self.fresh.pop(key, None)
 
@@ -204,33 +225,68 @@ class PageCache:
     ) -> CachedResponse:
         """Return the page under ``key``, rendered if need be; once, however many clients request it meanwhile.
 
-        A ``dated`` page contains the time it was rendered and expires after ``MAX_AGE``. Raises what ``render`` raises,
-        except ``Unavailable`` if there is a stale copy.
+        A ``dated`` page contains the time it was rendered and expires after ``MAX_AGE``. While the database is down or
+        slow, a stale copy is returned; what it waits for is rendered nevertheless, for those who come later. Raises what
+        ``render`` raises, except ``Unavailable`` if there is a stale copy.
         """
-        async with self._render_locks[key]:
-            if (page := self.fresh.get(key)) is not None:
-                return page
-            invalidations, purges = self._invalidations[group], self._purges[group]
-            try:
-                page = await render()
-            except Exception as error:
-                if key not in self._stale:
-                    self._render_locks.pop(key, None)  # else locks of addresses without a page would accumulate
-                elif isinstance(error, Unavailable):
-                    return self._stale[key]
-                raise
-            if purges != self._purges[group]:  # it may show what has to disappear
-                return page
-            earlier = self._stale.get(key)
-            if earlier is not None and earlier == page:
-                page = earlier  # its codings are made, perhaps the hard one
-            self._store(key, group, tier, page)
-            if invalidations == self._invalidations[group]:
-                self.fresh[key] = page
-                self._groups[group].add(key)
-            if dated:
-                self._dated.add(key)
+        if (page := self.fresh.get(key)) is not None:
             return page
+        if key in self._stale and not self.is_up():
+            return self._stale[key]
+        running = self._renders.get(key)
+        if running is None:
+            moves = self._invalidations[group], self._purges[group]
+            running = self._begin(key, group, self._render(key, group, render, tier, moves, dated=dated))
+        if key in self._stale:
+            await asyncio.wait([running.task], timeout=running.began + self._hurry - running.now())
+            if not running.task.done() or isinstance(running.task.exception(), Unavailable):
+                # A purge meanwhile has left none.
+                if (stale := self._stale.get(key)) is not None:
+                    return stale
+        return await asyncio.shield(running.task)
+
+    def _begin(self, key: str, group: str, rendering: Coroutine[Any, Any, CachedResponse]) -> "_Render":
+        task = asyncio.create_task(rendering)
+        running = self._renders[key] = _Render(task, asyncio.get_running_loop().time())
+        self._renders_of[group].add(key)
+
+        def end(task: asyncio.Task[CachedResponse]) -> None:
+            if not task.cancelled():
+                task.exception()  # retrieved, though all who asked may have left
+            if self._renders.get(key) is running:
+                del self._renders[key]
+                self._renders_of[group].discard(key)
+
+        task.add_done_callback(end)
+        return running
+
+    async def _render(
+        self,
+        key: str,
+        group: str,
+        render: Callable[[], Awaitable[CachedResponse]],
+        tier: CacheTier,
+        moves: tuple[int, int],
+        *,
+        dated: bool,
+    ) -> CachedResponse:
+        """Render the page and store it, unless something on it was taken back after ``moves``, as they were before."""
+        invalidations, purges = moves
+        page = await render()
+        is_current = invalidations == self._invalidations[group]
+        # Purged: it may show what has to disappear. Or a later one was quicker.
+        if purges != self._purges[group] or (not is_current and key in self.fresh):
+            return page
+        earlier = self._stale.get(key)
+        if earlier is not None and earlier == page:
+            page = earlier  # its codings are made, perhaps the hard one
+        self._store(key, group, tier, page)
+        if is_current:
+            self.fresh[key] = page
+            self._groups[group].add(key)
+        if dated:
+            self._dated.add(key)
+        return page
 
     def _store(self, key: str, group: str, tier: CacheTier, page: CachedResponse) -> None:
         if key in self._stale:
@@ -258,4 +314,3 @@ class PageCache:
         if (group := self._group_of.pop(key, None)) is not None and group in self._groups:
             self._groups[group].discard(key)
         self.fresh.pop(key, None)
-        self._render_locks.pop(key, None)

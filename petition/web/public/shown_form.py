@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 
 from petition.signatures import forms
 
-CHALLENGE_FIELDS = {"altcha", "h-captcha-response", "drawn", "code"}
+AGAIN = "again"  # hidden: the challenge is solved, but the form could not be stored
+CHALLENGE_FIELDS = {"altcha", "h-captcha-response", "drawn", "code", AGAIN}
 
 
 @dataclass(frozen=True, slots=True)
