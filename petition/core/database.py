@@ -18,7 +18,7 @@ from typing import Any, TypeAlias
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
-from petition.core import patience, resources
+from petition.core import open_files, patience, resources
 from petition.core.errors import Locked, NotFound, PetitionError, Taken, Unavailable
 from petition.core.service_urls import parse_database
 
@@ -59,6 +59,7 @@ _REFUSES_WRITES = (asyncpg.DiskFullError, asyncpg.ReadOnlySQLTransactionError)
 REFUSAL_AGE = 30.0  # seconds
 # A pooler in transaction mode: the statement was prepared in another server than the one that is to run it.
 _POOLED = (asyncpg.InvalidSQLStatementNameError, asyncpg.DuplicatePreparedStatementError)
+DISK_FULL = "the database's disk is full"
 SILENT = "the database does not answer"
 POOLER = "a pooler stands before the database: add ?statement_cache_size=0 to DATABASE_URL"
 
@@ -116,6 +117,7 @@ class Database:
         self._pool = pool
         self.patience = patience
         self.is_answering = True
+        self.silence = SILENT  # why not
         self._answered_at = float("-inf")
         self._probe_limit = patience and patience * PROBE_PART
         self._uses: set[_Use] = set()
@@ -134,7 +136,7 @@ class Database:
         Raises ``Unavailable`` when the server cannot be reached, goes away meanwhile, or does not answer in time.
         """
         if not self.is_answering:
-            raise Unavailable(SILENT)
+            raise Unavailable(self.silence)
         async with self._lend(patience.left()) as conn:
             yield conn
 
@@ -146,19 +148,21 @@ class Database:
         self._refused_at = float("-inf")
 
     @asynccontextmanager
-    async def probe(self) -> AsyncIterator[Connection]:
+    async def probe(self, seconds: float | None = None) -> AsyncIterator[Connection]:
         """Lend a connection also while all others are refused; what comes of it decides on that.
 
-        A server that is only slow has answered another use meanwhile. Raises as ``connection`` does.
+        A server that is only slow has answered another use meanwhile. ``seconds`` may be a narrower limit than the
+        poll's. Raises as ``connection`` does.
         """
+        limits = [limit for limit in (seconds, self._probe_limit) if limit is not None]
         try:
-            async with self._lend(self._probe_limit) as conn:
+            async with self._lend(min(limits, default=None)) as conn:
                 yield conn
-        except Unavailable:
+        except Unavailable as error:
             if self.patience is not None and self._probe_limit is not None:
                 self._probe_limit = max(self._probe_limit, min(self._probe_limit * 2, MAX_PROBE))
                 if time.monotonic() - self._answered_at > self.patience:
-                    await self._refuse_all()
+                    await self._refuse_all(str(error))
             raise
         self.is_answering, self._probe_limit = True, self.patience and self.patience * PROBE_PART
 
@@ -183,9 +187,9 @@ class Database:
                 self._uses.discard(use)
                 patience.spend(use.end())
 
-    async def _refuse_all(self) -> None:
+    async def _refuse_all(self, why: str) -> None:
         """Refuse all uses from now on, end those under way, and use none of these connections again."""
-        self.is_answering = False
+        self.is_answering, self.silence = False, why
         for use in tuple(self._uses):
             use.expire()
         await self._pool.expire_connections()
@@ -219,6 +223,8 @@ def lost_connections_are_unavailable() -> Iterator[None]:
 
 def _cause(error: BaseException) -> str:
     """Return why the database cannot be used, and the cure, in words that quote no row and no password."""
+    if open_files.is_out(error):
+        return open_files.NONE_LEFT
     for kind, text, cause in _CAUSES:
         if isinstance(error, kind) and text in str(error):
             return cause
@@ -228,7 +234,7 @@ def _cause(error: BaseException) -> str:
 # By class, and by words of the message where the class says too little.
 _CAUSES: tuple[tuple[type[BaseException], str, str], ...] = (
     (asyncpg.ReadOnlySQLTransactionError, "", "the database is read-only: a standby, or default_transaction_read_only"),
-    (asyncpg.DiskFullError, "", "the database's disk is full"),
+    (asyncpg.DiskFullError, "", DISK_FULL),
     (asyncpg.TooManyConnectionsError, "", "the database takes no more connections: raise max_connections"),
     (asyncpg.QueryCanceledError, "", "the database cancelled a statement: raise its statement_timeout to 15 s or more"),
     (asyncpg.InsufficientPrivilegeError, "", "the user in DATABASE_URL must own the database and what is in it"),
@@ -415,6 +421,28 @@ async def applied_number(conn: Connection) -> int:
 async def is_migrated(conn: Connection) -> bool:
     """Return whether every migration that this code brings has been applied."""
     return await applied_number(conn) >= schema_number()
+
+
+# More than this memory holds, so that it is written into the database's folder, and outside the write-ahead log.
+SMALL_MEMORY = "SET LOCAL work_mem = '64kB'"
+SPILL = """
+SELECT count(*) FROM (
+  SELECT md5(n::text) || repeat(' ', 480) AS line FROM generate_series(1, 1500) AS n ORDER BY md5(n::text) COLLATE "C"
+) AS sorted
+"""
+
+
+async def is_disk_full(conn: Connection) -> bool:
+    """Return whether the server has no room for some 750 KB more; costs it a few milliseconds."""
+    try:
+        async with conn.transaction():
+            await conn.execute(SMALL_MEMORY)
+            await conn.fetchval(SPILL)
+    except asyncpg.DiskFullError:
+        return True
+    except asyncpg.InsufficientResourcesError:  # temp_file_limit
+        return False
+    return False
 
 
 async def is_read_only(conn: Connection) -> bool:

@@ -4,7 +4,6 @@ Set once for each request of the public side, read by ``Database`` at each use. 
 the desk's own long acts) only the driver's limit for a statement holds.
 """
 
-import asyncio
 from contextvars import ContextVar
 from dataclasses import dataclass
 

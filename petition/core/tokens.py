@@ -36,7 +36,18 @@ class Tokens:
                 key_derivation="none",
                 digest_method=hashlib.sha256,
             )
-            for purpose in ("signature", "never", "second", "preview", "reply", "updates", "answer", "package", "audit", "again")
+            for purpose in (
+                "signature",
+                "never",
+                "second",
+                "preview",
+                "reply",
+                "updates",
+                "answer",
+                "package",
+                "audit",
+                "again",
+            )
         }
         self._code_keys = [derive(secret, "code") for secret in secrets_newest_first]
         self._mark_keys = [derive(secret, "answer-mark") for secret in secrets_newest_first]

@@ -184,6 +184,8 @@ class PublishedLetters:
         A letter published a moment ago by another process must not be a 404; and however many wild addresses are asked
         for, they cost ``1 / SPACING`` looks a second at most, and each of them waits for two looks at most.
         """
+        if not self._database.is_answering:  # ``watch`` asks again and again
+            raise Unavailable(self._database.silence)
         if self._next_poll is None:
             self._next_poll = asyncio.create_task(self._refresh_soon())
             self._next_poll.add_done_callback(_ignore_result)
@@ -264,6 +266,8 @@ class PublishedLetters:
             listener(slug)
 
     async def _reload(self, slug: str, status: _LetterStatus, old: Letter | None) -> Letter:
+        if old is not None and old.id == status.id and not self.is_database_up:
+            return old
         try:
             async with self._database.connection() as conn:
                 letter = await read(conn, self._wrapper, status.id)

@@ -10,6 +10,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from petition.core import open_files
 from petition.core.errors import (
     BadToken,
     Gone,
@@ -136,6 +137,9 @@ async def client_left(_request: Request, _error: Exception) -> Response:
 
 async def unexpected(request: Request, error: Exception) -> Response:
     """Answer any other error with a 500; the log has the route and the traceback, never the data."""
+    if open_files.is_out(error):
+        log.error("out of file descriptors", extra={"route": _route(request)})
+        return await domain(request, Unavailable(open_files.NONE_LEFT))
     log.error("request failed", exc_info=error, extra={"route": _route(request)})
     return _page(request, 500, {})
 

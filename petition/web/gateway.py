@@ -82,8 +82,7 @@ class Gateway:
             await self._app(scope, receive, send)
             return
         host, accept_encoding, if_none_match = _request_headers(scope["headers"])
-        if not scope["path"].startswith(DESK):  # its long acts have the driver's limit, and no lock for longer
-            patience.begin(self._patience, is_total=scope["method"] not in SAFE)
+        self._limit_waiting(scope)
         network = self._listeners.identify(scope, host)
         if network is None or not self._listeners.accepts(scope, host):
             scope["refused"] = 421
@@ -107,6 +106,14 @@ class Gateway:
         else:
             scope[TURN] = partial(self.wait_for_slot, scope["path"], network)
         await self._app(scope, receive, self._adding_headers(send))
+
+    def _limit_waiting(self, scope: Scope) -> None:
+        """Limit how long this request may wait for the database, in each use for a page, in all for a form.
+
+        The desk has long acts: the driver's limit holds for them, and the server's for a lock.
+        """
+        if not scope["path"].startswith(DESK):
+            patience.begin(self._patience, is_total=scope["method"] not in SAFE)
 
     def cached_response(
         self, method: bytes, url: bytes, headers: list[Header], *, is_onion: bool

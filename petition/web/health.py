@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import hmac
+import time
 from datetime import UTC, datetime, timedelta
 
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -10,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
-from petition.core import database, stored_keys
+from petition.core import database, open_files, stored_keys
 from petition.core.database import Connection
 from petition.core.encryption import Wrapper
 from petition.core.errors import SettingsError, Unavailable
@@ -18,7 +19,8 @@ from petition.incoming_mail import mail_figures
 from petition.web import http
 from petition.web.services import Services
 
-READY_TIMEOUT = 2.0  # seconds: load balancers wait no longer
+READY_TIMEOUT = 1.0  # seconds for the database; load balancers wait for two
+ROOM_AGE = 10.0  # seconds for which there is room on the disk
 NO_STORE = {"cache-control": "no-store"}
 
 
@@ -27,7 +29,7 @@ async def alive(_request: Request) -> Response:
 
 
 async def ready(request: Request) -> Response:
-    """Answer 200 if people can sign: the database is reachable, migrated, writable and ours; else 503 and why."""
+    """Answer 200 if people can sign: the database answers, is migrated, writable and ours; else 503 and why."""
     services = http.services_of(request)
     async with services.throttle.probe_slot(http.network_of(request)):
         trouble = await _check(services)
@@ -37,12 +39,26 @@ async def ready(request: Request) -> Response:
 
 
 async def _check(services: Services) -> str | None:
-    trouble = services.database.recent_refusal
+    pool = services.database
+    if not open_files.are_left():
+        return open_files.NONE_LEFT
+    if not pool.is_answering:  # the poll asks again and again
+        return f"no database: {pool.silence}"
     try:
-        async with asyncio.timeout(READY_TIMEOUT), services.database.connection() as conn:
-            return await _trouble(conn, services.wrapper) or trouble
-    except (Unavailable, TimeoutError):
-        return "no database"
+        async with pool.probe(READY_TIMEOUT) as conn:
+            return await _trouble(conn, services.wrapper) or pool.recent_refusal or await _room(services, conn)
+    except Unavailable as error:
+        return open_files.NONE_LEFT if str(error) == open_files.NONE_LEFT else f"no database: {error}"
+
+
+async def _room(services: Services, conn: Connection) -> str | None:
+    """Return what is wrong with the disk, if nothing has been written yet that would have said so."""
+    if time.monotonic() - services.room.seen_at < ROOM_AGE:
+        return None
+    if await database.is_disk_full(conn):
+        return database.DISK_FULL
+    services.room.seen_at = time.monotonic()
+    return None
 
 
 async def _trouble(conn: Connection, wrapper: Wrapper) -> str | None:

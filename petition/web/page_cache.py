@@ -226,7 +226,7 @@ class PageCache:
         """Return the page under ``key``, rendered if need be; once, however many clients request it meanwhile.
 
         A ``dated`` page contains the time it was rendered and expires after ``MAX_AGE``. While the database is down or
-        slow, a stale copy is returned; what it waits for is rendered nevertheless, for those who come later. Raises what
+        slow, a stale copy is returned; the page is rendered nevertheless, for those who come later. Raises what
         ``render`` raises, except ``Unavailable`` if there is a stale copy.
         """
         if (page := self.fresh.get(key)) is not None:
@@ -239,10 +239,9 @@ class PageCache:
             running = self._begin(key, group, self._render(key, group, render, tier, moves, dated=dated))
         if key in self._stale:
             await asyncio.wait([running.task], timeout=running.began + self._hurry - running.now())
-            if not running.task.done() or isinstance(running.task.exception(), Unavailable):
-                # A purge meanwhile has left none.
-                if (stale := self._stale.get(key)) is not None:
-                    return stale
+            is_late = not running.task.done() or isinstance(running.task.exception(), Unavailable)
+            if is_late and (stale := self._stale.get(key)) is not None:  # a purge meanwhile has left none
+                return stale
         return await asyncio.shield(running.task)
 
     def _begin(self, key: str, group: str, rendering: Coroutine[Any, Any, CachedResponse]) -> "_Render":

@@ -1,7 +1,7 @@
 """A challenge that was solved for a form which then could not be stored: it need not be solved again.
 
-The page that says so holds a token with the challenge. A form sent again with it has used up the same challenge, so that
-it is stored once, also if the first one was stored after all and only the answer got lost.
+The page that says so holds a token with the challenge. A form sent again with it uses up the same challenge, so that it
+is stored once, also if the first one was stored after all and only the answer got lost.
 """
 
 from collections.abc import Mapping

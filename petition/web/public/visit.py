@@ -153,7 +153,8 @@ class Visit:
         Raises ``NotFound``, ``Gone`` or ``Unavailable`` before the cache sees the address: addresses of letters that do
         not exist must not fill it.
         """
-        await self.published()
+        if f"/{self.lang}/{self.slug}{path}" not in self.services.pages:
+            await self.published()
 
         async def build_now() -> CachedResponse:
             return await build(await self.published())  # again: the cache may have waited
