@@ -96,8 +96,7 @@ class Gateway:
                 await send({"type": "http.response.start", "status": status, "headers": headers})
                 await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
                 return
-            if (listener := self._streams.admit(scope, send)) is not None:
-                await self._streams.serve(listener, receive)
+            if self._streams.admit(scope, send):
                 return
             if not await self.wait_for_slot(scope["path"], network):
                 scope["refused"] = 503

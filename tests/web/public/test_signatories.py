@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from petition.core.ids import LetterId
+from petition.core.ids import LetterId, SignatureId
 from petition.core.settings import Process, load
 from petition.core.tokens import Tokens
 from petition.letters import published
@@ -99,7 +99,7 @@ async def confirm(site: Installation) -> str:
     await site.sign()
     async with site.database.connection() as conn:
         letter, signature = await conn.fetchrow("SELECT letter, id FROM pending") or (0, 0)
-    token = Tokens(site.settings.secret_keys).for_signature(letter, signature)
+    token = Tokens(site.settings.secret_keys).for_signature(LetterId(letter), SignatureId(signature))
     assert (await site.client.post(f"/en/confirm/{token}")).status_code == 303
     return f"/en/signature/{token}"
 
