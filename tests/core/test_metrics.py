@@ -2,6 +2,7 @@
 
 import json
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -142,8 +143,8 @@ def test_a_gauge_forgets_what_was_set_the_longest_time_ago() -> None:
 
 
 def test_the_folder_of_a_killed_parent_is_removed_by_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(metric_cells.tempfile, "gettempdir", lambda: str(tmp_path))
-    monkeypatch.setattr(metric_cells.os, "access", lambda *_: False)  # no /dev/shm
+    monkeypatch.setattr(tempfile, "gettempdir", lambda: str(tmp_path))
+    monkeypatch.setattr(os, "access", lambda *_: False)  # no /dev/shm
     orphan = tmp_path / f"{metric_cells.PREFIX}orphan"
     orphan.mkdir()
     for name in ("parent", "1-a.cells", "1-a.keys"):
@@ -151,14 +152,14 @@ def test_the_folder_of_a_killed_parent_is_removed_by_the_next(tmp_path: Path, mo
     with metric_cells.shared_folder():
         (folder,) = tmp_path.iterdir()
         assert folder != orphan
-        assert str(folder) == metric_cells.os.environ[metric_cells.FOLDER]
+        assert str(folder) == os.environ[metric_cells.FOLDER]
         assert folder.stat().st_mode & 0o777 == 0o700
         Sibling(folder)
         with metric_cells.shared_folder():  # a second one beside it
             assert len(list(tmp_path.iterdir())) == 2
         assert folder.exists()
     assert list(tmp_path.iterdir()) == []
-    assert metric_cells.FOLDER not in metric_cells.os.environ
+    assert metric_cells.FOLDER not in os.environ
 
 
 def test_what_is_exposed_can_be_parsed_and_says_what_each_metric_is() -> None:
