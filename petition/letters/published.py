@@ -26,7 +26,6 @@ from petition.letters import (
     status_queries,
     switch_queries,
 )
-from petition.letters.count_gauges import MAX_GAUGES, CountGauges
 from petition.letters.keys import keys_of
 from petition.letters.letter_memory import LetterMemory
 from petition.letters.model import Counts, Letter
@@ -72,7 +71,6 @@ class PublishedLetters:
         self._notices = notices or InstallationNotices()
         self._statuses = Statuses()
         self._memory = LetterMemory()
-        self._gauges = CountGauges()
         self._listeners: list[Callable[[str], None]] = []
         self._taken_down_listeners: list[Callable[[str], None]] = []
         self._hidden_listeners: list[Callable[[str], None]] = []
@@ -153,6 +151,15 @@ class PublishedLetters:
         if self._statuses.polled_at is None:
             await self.refresh_now()
         return self._statuses.in_order(are_open=are_open)
+
+    def note_figures(self) -> None:
+        """Set the figures of all letters together."""
+        metrics.LETTERS.clear()
+        numbers, people, organizations = self._statuses.figures()
+        for state, number in numbers.items():
+            metrics.LETTERS.set(number, state.value)
+        metrics.COUNTED.set(people, "person")
+        metrics.COUNTED.set(organizations, "organization")
 
     async def watch(self) -> None:
         """Look at the database twice a second until cancelled; a lost database is looked for again and again."""
@@ -238,7 +245,8 @@ class PublishedLetters:
         self._show_counts(changes.moved)
         for slug in changes.taken_down:
             self._memory.drop(slug)
-            self._gauges.drop(slug)
+            for kind in ("person", "organization"):
+                metrics.SIGNATURES.remove(slug, kind)
             for listener in self._taken_down_listeners:
                 listener(slug)
         for slug in changes.moved:
@@ -259,11 +267,13 @@ class PublishedLetters:
 
     def _show_counts(self, slugs: Collection[str]) -> None:
         """Set the metrics of letters that have moved; of the newest open ones if that are too many, as at the start."""
-        if len(slugs) > MAX_GAUGES:
-            slugs = self._statuses.in_order(are_open=True)[:MAX_GAUGES]
+        if len(slugs) > metrics.MAX_LETTERS:
+            slugs = self._statuses.in_order(are_open=True)[: metrics.MAX_LETTERS]
         for slug in slugs:
             if (status := self._statuses.get(slug)) is not None:
-                self._gauges.show(slug, self._statuses.counts(status))
+                counts = self._statuses.counts(status)
+                metrics.SIGNATURES.set(counts.people, slug, "person")
+                metrics.SIGNATURES.set(counts.organizations, slug, "organization")
 
     async def _reload(self, status: LetterStatus, old: Letter | None) -> Letter:
         try:

@@ -1,6 +1,7 @@
 """How every published letter stands, in memory: what is polled, in some hundred bytes a letter."""
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 
@@ -104,6 +105,16 @@ class Statuses:
             for status in sorted(self._by_slug.values(), key=_age, reverse=True):
                 self._ordered[status.state is State.OPEN].append(status.slug)
         return self._ordered[are_open]
+
+    def figures(self) -> tuple[Mapping[State, int], int, int]:
+        """Return how many letters there are in each state, and the people and organizations that they count."""
+        numbers: Counter[State] = Counter()
+        people = organizations = 0
+        for status in self._by_slug.values():
+            numbers[status.state] += 1
+            people += status.own_counts.people
+            organizations += status.own_counts.organizations
+        return numbers, people, organizations
 
     def replace(self, look: Look, statuses: Iterable[LetterStatus]) -> Changes:
         """Take in how all letters stand; return what has changed."""

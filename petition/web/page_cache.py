@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
+from petition.core import metrics
 from petition.core.errors import Unavailable
 from petition.web.content_codings import Coding, best_coding, compress, compress_hard
 
@@ -250,10 +251,12 @@ class PageCache:
                 if key not in self._stale:
                     self._render_locks.pop(key, None)  # else locks of addresses without a page would accumulate
                 elif isinstance(error, Unavailable):
+                    metrics.PAGES.labels("stale").inc()
                     return self._stale[key]
                 raise
             finally:
                 self._end(under_way, group)
+            metrics.PAGES.labels("rendered").inc()
             if under_way.is_purged:  # it may show what has to disappear
                 return page
             earlier = self._stale.get(key)

@@ -75,7 +75,7 @@ async def measure(web: Web, number: int) -> Heard:
 
 
 class _Crowd:
-    """All listeners of one process, as plain sockets: an event loop would cost more than the server that is measured."""
+    """All listeners, as plain sockets: an event loop would cost more than the server that is measured."""
 
     def __init__(self, port: int, path: str, size: int) -> None:
         self.port, self.path, self._size = port, path, size

@@ -6,14 +6,13 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
-from prometheus_client import generate_latest
 
+from petition.core import metrics
 from petition.core.database import Connection, Database
 from petition.core.encryption import Wrapper
-from petition.letters import count_gauges, lifecycle_queries, status_queries
-from petition.letters.count_gauges import CountGauges
+from petition.letters import lifecycle_queries, status_queries
 from petition.letters.letter_memory import LetterMemory
-from petition.letters.model import Counts, Letter, State
+from petition.letters.model import Letter, State
 from petition.letters.published import PublishedLetters
 from petition.letters.switch_queries import set_switch
 from petition.letters.switches import Switch
@@ -94,6 +93,10 @@ async def test_where_nothing_moves_a_look_is_one_statement_without_rows(looking:
     await fresh.refresh()  # in several chunks
     assert fresh.counts("many-3000") is not None
     assert [*await fresh._in_order(are_open=True)][:3] == [SLUG, "many-3000", "many-2999"]
+    page = metrics.render()
+    assert page.count(b"\npetition_signatures{") == 2 * metrics.MAX_LETTERS
+    assert b'letter="many-3000"' in page
+    assert b'letter="many-5"' not in page
 
 
 async def test_a_look_reads_indexes_only(looking: Looking) -> None:
@@ -233,18 +236,3 @@ def test_memory_holds_what_was_asked_for_last(letter: Letter) -> None:
         small.add(replace(letter, slug=slug))
     assert small.get("one") is None
     assert small.get("two") is not None  # one always fits
-
-
-def test_metrics_are_of_few_letters() -> None:
-    gauges = CountGauges(max_letters=2)
-    for number in range(4):
-        gauges.show(f"gauge-{number}", Counts(people=number))
-    gauges.show("gauge-2", Counts(people=9))
-    gauges.show("gauge-4", Counts(people=4))
-    page = generate_latest().decode()
-    assert [number for number in range(5) if f'letter="gauge-{number}"' in page] == [2, 4]
-    assert 'petition_signatures{kind="person",letter="gauge-2"} 9.0' in page
-    for number in (2, 4, 4):
-        gauges.drop(f"gauge-{number}")
-    assert "gauge-" not in generate_latest().decode()
-    assert count_gauges.MAX_GAUGES == 100
