@@ -59,7 +59,7 @@ class ListeningNetwork:
     size: int = 0
 
 
-class Frame:
+class EventBytes:
     """Bytes for many listeners, framed once: in chunks, and bare for HTTP/1.0, which has none (RFC 9112, 6.1)."""
 
     __slots__ = ("bare", "chunked")
@@ -86,11 +86,11 @@ class Listener(asyncio.Protocol):
         """Answer the request, and go on with the first event."""
         self.transport, self.is_chunked = connection.transport, connection.is_chunked
         self.is_behind = self.transport.get_write_buffer_size() > WRITE_BUFFER
-        frame = Frame(first)
+        frame = EventBytes(first)
         body = frame.chunked if self.is_chunked else frame.bare
         self.transport.write(connection.head + headers + b"\r\n" + body)
 
-    def write(self, frame: Frame) -> None:
+    def write(self, frame: EventBytes) -> None:
         """Send it, and end the stream if that was enough; disconnect a listener that does not read."""
         if self.is_behind:
             self.drop()
@@ -271,7 +271,7 @@ class CountStreams:
             recipients = channel.listeners | pending if self._update(channel) else pending
             if recipients:
                 channel.sent_at = loop.time()
-                await self._write(recipients, Frame(channel.event))
+                await self._write(recipients, EventBytes(channel.event))
         except LookupError:
             del self._channels[channel.slug]
             await _in_batches(channel.listeners, Listener.end)
@@ -291,7 +291,7 @@ class CountStreams:
             await asyncio.sleep(HEARTBEAT)
             now = asyncio.get_running_loop().time()
             for channel in tuple(self._channels.values()):
-                await self._write(channel.listeners, Frame(b":\n\n"))
+                await self._write(channel.listeners, EventBytes(b":\n\n"))
                 expired = [listener for listener in channel.listeners if listener.expires_at < now]
                 await _in_batches(expired, Listener.end)
 
@@ -305,7 +305,7 @@ class CountStreams:
                 else:
                     listener.end()
 
-    async def _write(self, listeners: Collection[Listener], frame: Frame) -> None:
+    async def _write(self, listeners: Collection[Listener], frame: EventBytes) -> None:
         await _in_batches(listeners, lambda listener: listener.write(frame))
 
 
