@@ -4,9 +4,9 @@ A lone item therefore waits for nothing, and a crowd shares commits. No result i
 """
 
 import asyncio
-import contextvars
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from contextvars import Context
 from typing import Generic, TypeVar
 
 from petition.core import metrics, patience
@@ -53,8 +53,8 @@ class Batcher(Generic[Item, Result]):
         future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, future))
         if self._running is None:
-            # Not in the context of the one that happens to come first: its patience, its request.
-            self._running = asyncio.create_task(self._run(), context=contextvars.Context())
+            # In a context of its own: the batch is not that of the request that happened to begin it.
+            self._running = asyncio.create_task(self._run(), context=Context())
         try:
             async with asyncio.timeout(self._patience):
                 return await future  # cancelled by the time-out: it is left out if its batch has not begun

@@ -18,8 +18,9 @@ from typing import Any, TypeAlias
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
-from petition.core import open_files, patience, resources
+from petition.core import metrics, open_files, patience, resources
 from petition.core.errors import Locked, NotFound, PetitionError, Taken, Unavailable
+from petition.core.log_summaries import LogSummary
 from petition.core.service_urls import parse_database
 
 log = logging.getLogger(__name__)
@@ -79,6 +80,11 @@ class _Use:
         self._timer = None if seconds is None else self._loop.call_later(seconds, self.expire)
         self._is_over = False
 
+    @property
+    def seconds(self) -> float:
+        """How long it has taken so far."""
+        return self._loop.time() - self.began
+
     def expire(self) -> None:
         """End it now."""
         if not self._is_over:
@@ -103,7 +109,7 @@ class _Use:
         self._is_over = True
         if self._timer is not None:
             self._timer.cancel()
-        return self._loop.time() - self.began
+        return self.seconds
 
 
 class Database:
@@ -174,6 +180,7 @@ class Database:
                 async with use.timeout:
                     self._uses.add(use)
                     use.conn = await self._pool.acquire(timeout=ACQUIRE_TIMEOUT)
+                    metrics.POOL_WAIT.observe(use.seconds)
                     try:
                         yield use.conn
                         use.settle()
@@ -182,6 +189,9 @@ class Database:
                 self._answered_at = time.monotonic()
             except _REFUSES_WRITES as error:
                 self._refusal, self._refused_at = _cause(error), time.monotonic()
+                raise
+            except asyncpg.PostgresConnectionError:  # a restart has cut all others as well
+                await self._pool.expire_connections()
                 raise
             finally:
                 self._uses.discard(use)
@@ -214,11 +224,36 @@ def lost_connections_are_unavailable() -> Iterator[None]:
     except asyncpg.UniqueViolationError as error:
         raise Taken("another row has this already") from error
     except asyncpg.LockNotAvailableError as error:
+        _note_trouble("locked")
         raise Locked("another transaction holds a lock", retry_after=1) from error
     except _POOLED as error:
         raise Unavailable(POOLER) from error
     except _LOST as error:
+        _note_trouble(_trouble(error))
         raise Unavailable(_cause(error)) from error
+
+
+# Each of them is one line a minute, with a count.
+refusals = LogSummary(log, "the database did not do its work")
+# What is worth a line of its own; that it is away, the poll says.
+_TROUBLES: tuple[tuple[type[BaseException], str], ...] = (
+    (asyncpg.ReadOnlySQLTransactionError, "read_only"),
+    (asyncpg.DiskFullError, "disk_full"),
+    (asyncpg.OutOfMemoryError, "out_of_memory"),
+    (asyncpg.TooManyConnectionsError, "too_many_connections"),
+    (asyncpg.QueryCanceledError, "statement_too_slow"),
+    (TimeoutError, "timeout"),
+)
+
+
+def _trouble(error: BaseException) -> str:
+    return next((word for kind, word in _TROUBLES if isinstance(error, kind)), "away")
+
+
+def _note_trouble(word: str) -> None:
+    metrics.DATABASE_ERRORS.labels(word).inc()
+    if word != "away":
+        refusals.note(trouble=word)
 
 
 def _cause(error: BaseException) -> str:

@@ -6,12 +6,13 @@ import hmac
 import time
 from datetime import UTC, datetime, timedelta
 
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from petition.core import database, open_files, stored_keys
+from petition.core import metrics as figures
 from petition.core.database import Connection
 from petition.core.encryption import Wrapper
 from petition.core.errors import SettingsError, Unavailable
@@ -45,10 +46,27 @@ async def _check(services: Services) -> str | None:
     if not pool.is_answering:  # the poll asks again and again
         return f"no database: {pool.silence}"
     try:
-        async with pool.probe(READY_TIMEOUT) as conn:
-            return await _trouble(conn, services.wrapper) or pool.recent_refusal or await _room(services, conn)
+        return await _ask(services)
     except Unavailable as error:
         return open_files.NONE_LEFT if str(error) == open_files.NONE_LEFT else f"no database: {error}"
+
+
+async def _ask(services: Services) -> str | None:
+    """Return what the database says is wrong; once more if a connection had been cut meanwhile. Raises ``Unavailable``."""
+    pool, until = services.database, time.monotonic() + READY_TIMEOUT
+    with contextlib.suppress(Unavailable):
+        return await _ask_once(services, READY_TIMEOUT)
+    return (
+        await _ask_once(services, max(until - time.monotonic(), 0.0))
+        if pool.is_answering
+        else f"no database: {pool.silence}"
+    )
+
+
+async def _ask_once(services: Services, seconds: float) -> str | None:
+    pool = services.database
+    async with pool.probe(seconds) as conn:
+        return await _trouble(conn, services.wrapper) or pool.recent_refusal or await _room(services, conn)
 
 
 async def _room(services: Services, conn: Connection) -> str | None:
@@ -84,7 +102,8 @@ async def metrics(request: Request) -> Response:
     with contextlib.suppress(Unavailable, TimeoutError):  # the rest is worth having without these
         async with asyncio.timeout(READY_TIMEOUT), http.services_of(request).database.connection() as conn:
             await mail_figures.read(conn)
-    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST, headers=NO_STORE)
+    http.services_of(request).letters.note_figures()
+    return Response(figures.render(), media_type=CONTENT_TYPE_LATEST, headers=NO_STORE)
 
 
 async def robots(request: Request) -> Response:

@@ -26,11 +26,28 @@ async def form_page(request: Request, status: int, retry_after: int) -> Response
     if not fields:
         return None
     action = f"{request.url.path}?{request.url.query}" if request.url.query else request.url.path
-    context = {"fields": fields, "action": action, "retry_after": retry_after}
     if not request.url.path.startswith(ROOT):
-        return http.page(request, "again.html", status, title=TITLE, message=MESSAGE, **context)
+        return http.page(
+            request,
+            "again.html",
+            status,
+            message=MESSAGE,
+            title=TITLE,
+            fields=fields,
+            action=action,
+            retry_after=retry_after,
+        )
     visit = getattr(request.state, "visit", None) or open_visit(request)
-    return page.desk_page(visit, "desk/again.html", status=status, title=TITLE, message=MESSAGE, **context)
+    return page.desk_page(
+        visit,
+        "desk/again.html",
+        status=status,
+        message=MESSAGE,
+        title=TITLE,
+        fields=fields,
+        action=action,
+        retry_after=retry_after,
+    )
 
 
 async def _fields(request: Request) -> dict[str, str]:

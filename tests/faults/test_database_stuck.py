@@ -17,6 +17,7 @@ import pytest
 
 from petition.core import database as databases
 from petition.core.database import Database, opened
+from petition.core.errors import Unavailable
 from petition.core.ids import SignatureId
 from petition.core.settings import Process, load
 from petition.letters.model import Letter
@@ -258,12 +259,23 @@ async def test_no_connections_left(running: Running) -> None:
 async def take_the_rest(running: Running, others: list[databases.Connection]) -> None:
     """Cut the web's connections, and take what becomes free, until it has none."""
     async with asyncio.timeout(120):
-        while "takes no more connections" not in await running.ready():
-            try:
-                others.append(await databases.connect(running.server.url))
-            except databases.Unavailable:
-                await others[0].execute(
-                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'petition'"
-                    " AND pid <> pg_backend_pid() AND NOT pid = ANY($1)",
-                    [other.get_server_pid() for other in others],
-                )
+        while await cut_all_but(others) or await has_room(running, others):
+            pass
+
+
+async def has_room(running: Running, others: list[databases.Connection]) -> bool:
+    """Take one more connection; return False if there is none."""
+    try:
+        others.append(await databases.connect(running.server.url))
+    except Unavailable:
+        return False
+    return True
+
+
+async def cut_all_but(others: list[databases.Connection]) -> int:
+    """Cut all connections but these; return how many there were."""
+    return await others[0].fetchval(
+        "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
+        " WHERE backend_type = 'client backend' AND NOT pid = ANY($1)",
+        [other.get_server_pid() for other in others],
+    )
