@@ -52,15 +52,11 @@ async def _check(services: Services) -> str | None:
 
 
 async def _ask(services: Services) -> str | None:
-    """Return what the database says is wrong; once more if a connection had been cut meanwhile. Raises ``Unavailable``."""
-    pool, until = services.database, time.monotonic() + READY_TIMEOUT
+    """Return what the database says is wrong; ask again if a connection was cut meanwhile. Raises ``Unavailable``."""
+    until = time.monotonic() + READY_TIMEOUT
     with contextlib.suppress(Unavailable):
         return await _ask_once(services, READY_TIMEOUT)
-    return (
-        await _ask_once(services, max(until - time.monotonic(), 0.0))
-        if pool.is_answering
-        else f"no database: {pool.silence}"
-    )
+    return await _ask_once(services, max(until - time.monotonic(), 0.0))
 
 
 async def _ask_once(services: Services, seconds: float) -> str | None:
