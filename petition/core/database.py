@@ -125,6 +125,7 @@ class Database:
         self.is_answering = True
         self.silence = SILENT  # why not
         self._answered_at = float("-inf")
+        self._failed_probes = 0
         self._probe_limit = patience and patience * PROBE_PART
         self._uses: set[_Use] = set()
         self._refusal = ""
@@ -167,9 +168,12 @@ class Database:
         except Unavailable as error:
             if self.patience is not None and self._probe_limit is not None:
                 self._probe_limit = max(self._probe_limit, min(self._probe_limit * 2, MAX_PROBE))
-                if time.monotonic() - self._answered_at > self.patience:
+                self._failed_probes += 1  # one may have met a connection that had been cut
+                is_away = self._failed_probes > 1 or str(error) == SILENT
+                if is_away and time.monotonic() - self._answered_at > self.patience:
                     await self._refuse_all(str(error))
             raise
+        self._failed_probes = 0
         self.is_answering, self._probe_limit = True, self.patience and self.patience * PROBE_PART
 
     @asynccontextmanager
@@ -190,7 +194,7 @@ class Database:
             except _REFUSES_WRITES as error:
                 self._refusal, self._refused_at = _cause(error), time.monotonic()
                 raise
-            except asyncpg.PostgresConnectionError:  # a restart has cut all others as well
+            except (asyncpg.PostgresConnectionError, asyncpg.InterfaceError):  # a restart has cut all others as well
                 await self._pool.expire_connections()
                 raise
             finally:

@@ -161,7 +161,7 @@ class Visit:
         Raises ``NotFound``, ``Gone`` or ``Unavailable`` before the cache sees the address: addresses of letters that do
         not exist must not fill it.
         """
-        if f"/{self.lang}/{self.slug}{path}" not in self.services.pages:
+        if "?" in self.slug or f"/{self.lang}/{self.slug}{path}" not in self.services.pages:
             await self.services.letters.check(self.slug)
 
         async def build_now() -> CachedResponse:
