@@ -119,6 +119,12 @@ def is_trusted(peer: str, trusted: Sequence[Network]) -> bool:
     return address is not None and (address.is_loopback or _is_in(address, trusted))
 
 
+def is_in(peer: str, networks: Sequence[Network]) -> bool:
+    """Return whether an address is in one of ``networks``."""
+    address = _parse(peer)
+    return address is not None and _is_in(address, networks)
+
+
 @lru_cache(4096)
 def prefixes_of_peer(peer: str, trusted: tuple[Network, ...]) -> tuple[str, ...]:
     """Return the prefixes of an address from the widest to the narrowest; none for a proxy, or Tor on this machine."""

@@ -130,6 +130,9 @@ class CountStreams:
         try:
             await send({"type": "http.response.start", "status": 200, "headers": self.headers})
             await send(_body(b"retry: %d\n\n" % random.randint(*RETRY) + self._first_event(listener)))  # noqa: S311
+            if self._is_stopped:
+                await send(END)
+                return
             channel.listeners.add(listener)
             self._push_if_changed(channel)
             while (await receive())["type"] != "http.disconnect":
@@ -175,7 +178,7 @@ class CountStreams:
 
     def _channel(self, slug: str) -> Channel | None:
         """Return the letter's channel, with the newest count unless a push is scheduled."""
-        if self._is_stopped or self._letters is None or self._letters.counts(slug) is None:
+        if self._letters is None or self._letters.counts(slug) is None:
             return None
         channel = self._channels.setdefault(slug, Channel(slug))
         if channel.pushing is None:
@@ -231,7 +234,10 @@ class CountStreams:
                 await self._write([listener for listener in channel.listeners if listener.expires_at < now], END)
 
     def stop(self) -> None:
-        """End every stream and admit no more: a server that shuts down waits for open responses."""
+        """End every stream, and each new one after the count: a server that shuts down waits for open responses.
+
+        A browser that is refused would not come again, to another process.
+        """
         self._is_stopped = True
         for channel in self._channels.values():
             for listener in tuple(channel.listeners):
