@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import hmac
 from datetime import UTC, datetime, timedelta
+from functools import cache
 
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException
@@ -34,16 +35,23 @@ async def alive(request: Request) -> Response:
 
 
 async def ready(request: Request) -> Response:
-    """Answer 200 if people can sign: the database is reachable, migrated, writable and ours; else 503 and why."""
+    """Answer 200 if people can sign: the database is reachable, migrated, writable and ours; else 503 and why.
+
+    The second line says which version answers.
+    """
     services = http.services_of(request)
     async with services.throttle.probe_slot(http.network_of(request)):
         trouble = await _check(services)
     if shutdown.notice.is_stopping:
         trouble = "stopping"
-    runs = f"version {version()}, schema {database.schema_number()}"
     if trouble:
-        return PlainTextResponse(f"{trouble}\n{runs}\n", 503, NO_STORE | {"retry-after": "5"})
-    return PlainTextResponse(f"ready\n{runs}\n", headers=NO_STORE)
+        return PlainTextResponse(f"{trouble}\n{_what_runs()}\n", 503, NO_STORE | {"retry-after": "5"})
+    return PlainTextResponse(f"ready\n{_what_runs()}\n", headers=NO_STORE)
+
+
+@cache
+def _what_runs() -> str:
+    return f"version {version()}, schema {database.schema_number()}"
 
 
 async def _check(services: Services) -> str | None:

@@ -40,7 +40,9 @@ def listening(settings: Settings, inherited: Sequence[socket.socket] = ()) -> It
     """
     ports = [settings.port] if settings.onion_port is None else [settings.port, settings.onion_port]
     with ExitStack() as stack:
-        sockets = [stack.enter_context(_checked(listener, ports)) for listener in inherited]
+        sockets = [stack.enter_context(listener) for listener in inherited]
+        for listener in sockets:
+            _check(listener, ports)
         bound = {_port_of(listener) for listener in inherited}
         hosts = [settings.host, "0.0.0.0"] if settings.host == ANY else [settings.host]  # noqa: S104 - all, as asked
         sockets += [stack.enter_context(_bind(host, port)) for port in ports if port not in bound for host in hosts]
@@ -62,12 +64,11 @@ def _port_of(listener: socket.socket) -> int | None:
     return int(listener.getsockname()[1]) if is_internet else None
 
 
-def _checked(listener: socket.socket, ports: Sequence[int]) -> socket.socket:
+def _check(listener: socket.socket, ports: Sequence[int]) -> None:
     if _port_of(listener) not in ports:
         name = _port_of(listener) or "a path"
         raise PetitionError(f"a socket for {name} was handed over, and PORT is {ports[0]}: the two must agree")
     _bound_writes(listener)
-    return listener
 
 
 def _bind(host: str, port: int) -> socket.socket:

@@ -44,7 +44,7 @@ PROBED_WITHIN = 10.0  # seconds since a program has asked how this process is
 
 
 class Notice:
-    """Says in this process's answers about its health that it is about to stop, so that a proxy turns to another one."""
+    """Whether this process is about to stop: its answers about its health say so, and a proxy turns to another one."""
 
     def __init__(self) -> None:
         self.is_stopping = False
