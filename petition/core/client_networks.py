@@ -119,8 +119,9 @@ def is_trusted(peer: str, trusted: Sequence[Network]) -> bool:
     return address is not None and (address.is_loopback or _is_in(address, trusted))
 
 
-def is_in(peer: str, networks: Sequence[Network]) -> bool:
-    """Return whether an address is in one of ``networks``."""
+@lru_cache(4096)
+def is_in(peer: str, networks: tuple[Network, ...]) -> bool:
+    """Return whether an address is in one of these networks."""
     address = _parse(peer)
     return address is not None and _is_in(address, networks)
 

@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType, TracebackType
 
+from petition.core import request_ids
 from petition.core.errors import SettingsError, Unavailable
 
 # What may stand beside a message. Each is a figure, or a word out of a small set that no visitor chooses.
@@ -87,6 +88,8 @@ class JsonFormatter(logging.Formatter):
             "logger": record.name,
             "message": _message(record),
         }
+        if (request := request_ids.current.get()) is not None:
+            line["request"] = request
         line |= {name: _plain(value) for name, value in vars(record).items() if name in EXTRAS}
         if record.exc_info and record.exc_info[1] is not None:
             line |= describe(record.exc_info[1])

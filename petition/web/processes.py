@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from petition.core import service_manager
+from petition.core import metric_cells, service_manager
 from petition.core.child_processes import die_with_parent
 from petition.core.errors import PetitionError
 from petition.core.settings import Settings
@@ -250,7 +250,7 @@ class Supervisor:
 def run(settings: Settings, count: int) -> None:
     """Serve in ``count`` processes until SIGTERM or SIGINT. Raises ``PetitionError`` if it cannot listen."""
     inherited = service_manager.take_sockets()
-    with listening(settings, inherited) as sockets:
+    with listening(settings, inherited) as sockets, metric_cells.shared_folder():
         note_start(settings, count)
         own = [listener for listener in sockets if listener not in inherited]
         # Each process reads the settings again, and the port may be from the command line.
