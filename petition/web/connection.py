@@ -20,6 +20,7 @@ from typing import Any, ClassVar
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from petition.core import metrics
 from petition.core.client_networks import ONION_NETWORK, ClientNetwork, of_circuit, of_client, prefixes_of_peer
 from petition.core.settings import Network
 from petition.web import proxy_line
@@ -82,6 +83,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._framing = self._feeds = self._fed_at_begin = self._chunks = self.received = 0
         self.prefixes = prefixes_of_peer(self.client[0], tuple(self.trusted)) if self.client else ()
         self.open_connections.add(self)
+        metrics.CONNECTIONS.set(len(self.open_connections))
         self._start_timer()
         if self.onion_port is not None:
             self._choose_listener()
@@ -100,6 +102,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._end_body()
         self.resume_writing()
         self.open_connections.discard(self)
+        metrics.CONNECTIONS.set(len(self.open_connections))
         # Of several requests, the parent notifies the last one only.
         for cycle in (self._running, *(cycle for cycle, _ in self.pipeline)):
             if cycle is not None and not cycle.response_complete:
@@ -197,6 +200,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._write_refusal(status)
 
     def _write_refusal(self, status: HTTPStatus) -> None:
+        metrics.CONNECTIONS_CLOSED.labels(f"refused_{status.value}").inc()
         self.transport.write(refusal(status, self.server_state.default_headers))
         # If it closed at once, the kernel would reset the connection because of what was not read, and the client would
         # not see the answer.
@@ -309,6 +313,30 @@ class GuardedProtocol(HttpToolsProtocol):
             self.parser.get_method(), self.url, self.headers, is_onion=self._onion_client is not None
         )
 
+    # A response that lasts
+
+    def hand_over(self, successor: asyncio.Protocol) -> asyncio.Transport | None:
+        """Give the connection to another protocol, for the response to the request that is being answered.
+
+        Return None if it is being closed. Otherwise this object must not be used any more: it lets go of all it holds,
+        also of what holds it, so that it is freed at once and not by the garbage collector.
+        """
+        transport, cycle = self.transport, self._running
+        if cycle is None or transport.is_closing():
+            return None
+        self._cancel_timer()
+        self._end_body()
+        self._unset_keepalive_if_required()
+        self.resume_writing()
+        self.open_connections.discard(self)
+        self.connections.discard(self)
+        self.pipeline.clear()
+        self.flow.resume_reading()
+        transport.set_protocol(successor)
+        cycle.disconnected = cycle.response_complete = True  # for the server: nothing is to be sent
+        self.parser = self.cycle = self._running = None  # type: ignore[assignment]
+        return transport
+
     # The body: how fast it arrives
 
     def _end_body(self) -> None:
@@ -385,4 +413,5 @@ class GuardedProtocol(HttpToolsProtocol):
         """Abort the connection, and with it a response still being sent to a client with a half-sent next request."""
         self._head_timer = None
         if not self.transport.is_closing():
+            metrics.CONNECTIONS_CLOSED.labels("slow_head").inc()
             self.transport.abort()
