@@ -62,7 +62,7 @@ async def running(
 
     ``more_ports`` are those of further instances of the web.
     """
-    _write_certificate(folder)
+    write_certificate(folder)
     command = {"nginx": _nginx, "caddy": _caddy}[proxy](folder, (web_port, *more_ports), port, spare_port)
     with (folder / "proxy.log").open("wb") as log:
         process = await asyncio.create_subprocess_exec(
@@ -127,7 +127,7 @@ async def _until_open(process: asyncio.subprocess.Process, port: int, folder: Pa
             await asyncio.sleep(0.05)
 
 
-def _write_certificate(folder: Path) -> None:
+def write_certificate(folder: Path) -> None:
     """Write a chain as public authorities issue it: ECDSA, one intermediate, signed timestamps of some 240 bytes."""
     authority, key = ec.generate_private_key(ec.SECP384R1()), ec.generate_private_key(ec.SECP256R1())
     intermediate = _certificate("An Intermediate Authority", "A Root Authority", authority, authority, 400)
