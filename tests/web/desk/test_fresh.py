@@ -64,7 +64,10 @@ FRESH: Mapping[str, list[dict[str, str]]] = {
     "/organizer/{slug}/domains": [{"act": "trust", "domain": "school.example"}, {}],
     "/organizer/{slug}/state": [{"move": "reopen"}],
     "/organizer/{slug}/tally": [{"step": "add", "people": "1000"}, {"step": "correct"}, {"step": "redo"}],
-    "/organizer/{slug}/delivery/{addressee}": [{"act": act} for act in ("mail", "remind", "publish", "link")],
+    "/organizer/{slug}/delivery/{addressee}": [
+        {"act": act} for act in ("contact", "mail", "remind", "publish", "link", "redo")
+    ],
+    "/organizer/{slug}/reminder": [{"reminder": "on"}, {}],
     "/organizer/{slug}/delivery/{addressee}/event": [{}],
     "/organizer/{slug}/campaigns/{campaign}": [{"step": "start"}, {"step": "resume"}, {"step": "revert"}],
     "/organizer/{slug}/import/{number}": [{"step": "start"}, {"step": "undo"}, {"step": "redo"}],
@@ -92,6 +95,8 @@ CALM: Mapping[str, list[dict[str, str]]] = {
     "/organizer/{slug}/import/{number}": [{"step": "check"}, {"step": "cancel"}],
     "/organizer/{slug}/witnesses": [{"act": "retire"}],
     "/organizer/{slug}/addresses": [{"step": "revoke"}],
+    "/organizer/{slug}/delivery/{addressee}": [{"act": "revoke"}, {"act": "undo"}, {"act": "decline"}],
+    "/organizer/{slug}/reminder": [{"reminder": "off"}],
     "/organizer/{slug}/audits": [{"act": "abandon"}],
     "/organizer/{slug}/audits/{audit}": [{"act": "abandon"}],
     "/organizer/{slug}/domains": [{"act": "distrust"}],
@@ -116,7 +121,6 @@ UNMARKED = {
     "/organizer/{slug}/employers",
     "/organizer/{slug}/members/cancel",
     "/organizer/{slug}/members/reset/stop",
-    "/organizer/{slug}/reminder",
     "/organizer/{slug}/delivery/package",
     "/organizer/{slug}/queue",
     "/organizer/{slug}/undo",
