@@ -55,7 +55,7 @@ class DecryptedContent(StrEnum):
 
 
 # Answers to what strangers type. Whether one has a name in it depends on whether the mailbox has signed, which an owner
-# could test with the public forms and this table. So each address counts with one name, whatever was decrypted.
+# could test with the public forms and this table. So each address counts with one name, decrypted or not.
 ANSWERS_TO_STRANGERS = frozenset(
     {DecryptionPurpose.CONFIRMATION, DecryptionPurpose.REMINDER, DecryptionPurpose.LOST_LINK}
 )
