@@ -49,7 +49,7 @@ EDITS = st.lists(st.tuples(st.floats(0, 1), st.integers(0, 40), PIECES | st.bina
 
 
 def meaning(content: bytes) -> tuple[object, ...]:
-    """Return what a mail says: who to whom about what, and its words."""
+    """Return sender, recipients, subject and words of a mail."""
     message = email.message_from_bytes(content)
     fields = [[" ".join(str(value).split()) for value in message.get_all(name, [])] for name in FIELDS]
     return *fields, words_of(message)
