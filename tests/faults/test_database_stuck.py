@@ -77,8 +77,9 @@ class Running:
     async def ready(self) -> str:
         """Return what /readyz says, in time."""
         answer = await in_time(self.client.get("/readyz"))
-        assert answer.status_code == (200 if answer.text == "ready\n" else 503)
-        return answer.text.strip()
+        said = answer.text.splitlines()[0]
+        assert answer.status_code == (200 if said == "ready" else 503)
+        return said
 
     async def until_ready(self) -> None:
         async with asyncio.timeout(120):
@@ -241,7 +242,7 @@ async def test_no_connections_left(running: Running) -> None:
         await conn.execute("ALTER SYSTEM SET max_connections = 12")
     await running.server.end(signal.SIGINT)
     await running.server.start()
-    others = [await databases.connect(running.server.url) for _ in range(2)]
+    others: list[databases.Connection] = [await databases.connect(running.server.url)]
     try:
         await take_the_rest(running, others)
         answer = await running.sign(form)
@@ -274,8 +275,9 @@ async def has_room(running: Running, others: list[databases.Connection]) -> bool
 
 async def cut_all_but(others: list[databases.Connection]) -> int:
     """Cut all connections but these; return how many there were."""
-    return await others[0].fetchval(
+    number: int = await others[0].fetchval(
         "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
         " WHERE backend_type = 'client backend' AND NOT pid = ANY($1)",
         [other.get_server_pid() for other in others],
     )
+    return number
