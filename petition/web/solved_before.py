@@ -13,9 +13,9 @@ from petition.captcha import Passed
 from petition.core.errors import BadToken
 from petition.core.ids import LetterId
 from petition.web import http
-from petition.web.public.shown_form import AGAIN
 from petition.web.services import Services
 
+AGAIN = "again"  # the hidden field
 _PASSED = "petition.passed"  # in the ASGI scope
 
 

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from petition.signatures import forms
+from petition.web.solved_before import AGAIN
 
-AGAIN = "again"  # hidden: the challenge is solved, but the form could not be stored
 CHALLENGE_FIELDS = {"altcha", "h-captcha-response", "drawn", "code", AGAIN}
 
 
