@@ -30,7 +30,7 @@ from petition.web import headers, http
 from petition.web.api import queries
 from petition.web.api.answers import DATABASE, EXPOSED, FOR_ANYONE, MEMORY, limited, policy_header
 from petition.web.api.description import MAX_ITEMS, MAX_PERIODS
-from petition.web.count_stream import CountStreams
+from petition.web.count_stream import SERVERS_SEND, CountStreams
 from petition.web.page_cache import WITH_NAMES, CachedResponse, Header, build_response, weak_etag
 
 JSON = b"application/json"
@@ -63,14 +63,15 @@ async def letter(request: Request) -> Response:
 
 async def count(request: Request) -> Response:
     """Answer with the count alone, from a cached response that expires every few seconds for its time."""
-    await _published(request)
     slug, pages = request.path_params["slug"], http.services_of(request).pages
+    if (key := f"/api/v1/letters/{slug}/count") not in pages:
+        await _published(request)
 
     async def render() -> CachedResponse:
         published = await _published(request)
         return _counted(request, _three_counts(published.counts), published)
 
-    return http.CachedPageResponse(request, await pages.get(f"/api/v1/letters/{slug}/count", slug, render, dated=True))
+    return http.CachedPageResponse(request, await pages.get(key, slug, render, dated=True))
 
 
 async def signatories(request: Request) -> Response:
@@ -123,8 +124,9 @@ async def history(request: Request) -> Response:
 
 async def partners(request: Request) -> Response:
     """Answer with the counts of the partners whose count an organizer has made public."""
-    await _published(request)
     slug, pages = request.path_params["slug"], http.services_of(request).pages
+    if f"/api/v1/letters/{slug}/partners" not in pages:
+        await _published(request)
 
     async def render() -> CachedResponse:
         published = await _published(request)
@@ -155,10 +157,8 @@ class _Stream(Response):
         self._streams = streams
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        listener = self._streams.admit(scope, send)
-        if listener is None:
+        if not self._streams.admit(scope, scope.pop(SERVERS_SEND, send)):
             raise Unavailable(retry_after=60)
-        await self._streams.serve(listener, receive)
 
 
 async def _published(request: Request) -> PublishedLetter:
