@@ -5,6 +5,7 @@ in all, requests whose body has not arrived, and responses that are not read.
 """
 
 import heapq
+import logging
 import resource
 import sys
 from collections import Counter
@@ -12,7 +13,10 @@ from collections.abc import Iterable
 from typing import Protocol
 
 from petition.core import metrics
+from petition.core.log_summaries import LogSummary
 
+log = logging.getLogger(__name__)
+evictions = LogSummary(log, "too many connections")
 MAX_CONNECTIONS = 8_000  # of one process; uvicorn would answer 503 at 10,000
 OTHER_FILES = 200  # open files that are no client's: libraries, the database
 MAX_PER_NETWORK = 500  # open at once from one IPv4 address or IPv6 /64: mobile carriers have thousands behind one
@@ -105,6 +109,7 @@ class OpenConnections:
         for connection in heapq.nsmallest(max(1, limit // SHARE), group, key=self._rank):
             self.discard(connection)
             metrics.CONNECTIONS_CLOSED.labels("too_many").inc()
+            evictions.note()
             connection.evict()
 
     def _rank(self, connection: Evictable) -> tuple[bool, list[int], bool, float]:
