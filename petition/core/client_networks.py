@@ -138,20 +138,21 @@ class Proxies:
 
     def client(self, peer: str | None, forwarded_for: Sequence[str]) -> ClientNetwork:
         """Return what ``of_client`` does."""
-        if len(forwarded_for) == 1 and peer is not None and self._is_trusted_peer(peer):
+        if len(forwarded_for) == 1 and peer is not None and self.has(peer):
             text = forwarded_for[0]
             number = _ipv4_of(text)
-            if number is not None and number >> 16 not in _NOT_GLOBAL and not self._has(number):
+            if number is not None and number >> 16 not in _NOT_GLOBAL and not self._has_ipv4(number):
                 return _of_public_ipv4(text)
         return of_client(peer, forwarded_for, self._trusted)
 
-    def _has(self, number: int) -> bool:
+    def _has_ipv4(self, number: int) -> bool:
         for net, mask in self._ipv4:  # noqa: SIM110 - a generator would take three times as long
             if number & mask == net:
                 return True
         return False
 
-    def _is_trusted_peer(self, peer: str) -> bool:
+    def has(self, peer: str) -> bool:
+        """Return whether a peer is one of them."""
         if peer not in self._peers:
             if len(self._peers) >= MAX_PEERS:
                 self._peers.clear()

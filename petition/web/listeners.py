@@ -61,7 +61,7 @@ class Listeners:
     def is_proxy(self, scope: Mapping[str, Any]) -> bool:
         """Return whether a trusted proxy has connected, and not Tor."""
         peer = scope["client"][0] if scope.get("client") else None
-        return bool(self._trusted and peer and ONION_CLIENT not in scope and client_networks.is_in(peer, self._trusted))
+        return bool(peer and ONION_CLIENT not in scope and self._proxies.has(peer))
 
     def identify(self, scope: MutableMapping[str, Any], host: bytes | None) -> ClientNetwork | None:
         """Set ``scope["network"]``, and take the forwarding headers out; return the network.
