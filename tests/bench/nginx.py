@@ -31,7 +31,7 @@ http {{
   scgi_temp_path {folder};
   server {{
     listen 127.0.0.1:{port};
-    location / {{
+    location = {path} {{
       alias {folder}/page;
       default_type "text/html; charset=utf-8";
       etag off;
@@ -56,9 +56,11 @@ async def beside(model: Server, path: str, folder: Path, user: str = "root") -> 
     (folder / "page").write_bytes(body)
     port = free_port()
     lines = [
-        f"add_header {name.decode()} '{value.decode()}';" for name, value in headers if name.lower() not in ITS_OWN
+        f"add_header {name.decode()} {_quoted(value.decode())};"
+        for name, value in headers
+        if name.lower() not in ITS_OWN
     ]
-    configuration = CONFIGURATION.format(user=user, folder=folder, port=port, headers="\n      ".join(lines))
+    configuration = CONFIGURATION.format(user=user, folder=folder, port=port, path=path, headers="\n      ".join(lines))
     (folder / "nginx.conf").write_text(configuration)
     command = [program, "-p", str(folder), "-c", str(folder / "nginx.conf")]
     with running(command, port, {}, folder / "nginx.out") as process:
@@ -66,3 +68,7 @@ async def beside(model: Server, path: str, folder: Path, user: str = "root") -> 
         if fetch(port, path)[1] != body:
             raise RuntimeError("nginx answers with other bytes")
         yield Server(port, process)
+
+
+def _quoted(value: str) -> str:
+    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
