@@ -1,7 +1,8 @@
 """``make chaos``: faults one after the other under load, in random order; prints a table and what was wrong.
 
 Options go into ``ARGS``: ``--only disk_full --only line_cut``, ``--rate 30`` (people a second), ``--seed 7`` (the order
-of another run), ``--calm 6`` (seconds between two faults). After all faults comes twice the load that it can carry. The exit code is 1 if anything was wrong.
+of another run), ``--calm 6`` (seconds between two faults). After all faults comes
+twice the load that it can carry. The exit code is 1 if anything was wrong.
 """
 
 import argparse
@@ -16,6 +17,7 @@ from pathlib import Path
 
 from tests.chaos import faults, overload
 from tests.chaos.run import Plan, carry_out
+from tests.chaos.stage import FAKE_TIME
 
 
 def main() -> int:
@@ -32,6 +34,9 @@ def main() -> int:
     if not own_disk and "disk_full" in names:
         names.remove("disk_full")
         print("disk_full is left out: only root may mount a small disk")
+    if FAKE_TIME is None and (clocks := [name for name in names if name.startswith("clock")]):
+        names = [name for name in names if name not in clocks]
+        print(f"{' and '.join(clocks)} are left out: libfaketime is missing")
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that everything is put away
     plan = Plan(names, given.rate, given.seed, given.calm, own_disk=own_disk)
     print(f"seed {given.seed}: {', '.join(names)}", flush=True)

@@ -5,14 +5,17 @@ import contextlib
 import os
 import resource
 import signal
+import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from pathlib import Path
 
 import asyncpg
 
 from tests.chaos.proxy import Line
 from tests.chaos.stage import HOST, Stage
+from tests.faults.processes import ROOT
 
 SECONDS = 5.0  # that a lasting fault lasts
 CONNECTIONS = 10_000
@@ -47,6 +50,16 @@ async def single_killed(stage: Stage) -> None:
     """SIGKILL the process that has no other beside it."""
     stage.single.send(signal.SIGKILL)
     await _until_started_again(stage)
+
+
+async def two_releases(stage: Stage) -> None:
+    """The web of the release before the newest migration serves beside ours, on the same database."""
+    before = await asyncio.to_thread(earlier_release, stage.folder / "earlier")
+    stage.single.environ = {**stage.single.environ, "PYTHONPATH": str(before)}
+    await single_killed(stage)
+    await asyncio.sleep(2 * SECONDS)
+    stage.single.environ = {**stage.single.environ, "PYTHONPATH": str(ROOT)}
+    await single_killed(stage)
 
 
 async def worker_killed(stage: Stage) -> None:
@@ -235,6 +248,19 @@ async def _until_started_again(stage: Stage) -> None:
             await asyncio.sleep(0.05)
 
 
+def earlier_release(folder: Path) -> Path:
+    """Write the sources from before the newest migration into ``folder``; return it. Needs the history in git."""
+    newest = max((ROOT / "migrations").glob("*.sql"))
+    rev = _git("log", "--format=%H", "--diff-filter=A", "-1", "--", str(newest)).strip().decode()
+    folder.mkdir()
+    subprocess.run(["tar", "-x", "-C", str(folder)], input=_git("archive", f"{rev}^"), check=True)
+    return folder
+
+
+def _git(*arguments: str) -> bytes:
+    return subprocess.run(["git", "-C", str(ROOT), *arguments], capture_output=True, check=True).stdout
+
+
 def _send(pid: int, number: signal.Signals) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, number)
@@ -258,7 +284,16 @@ def _raise_file_limit() -> None:
 ALL: dict[str, Fault] = {
     fault.__name__: fault
     for fault in (
-        *(web_killed, web_frozen, parent_killed, single_killed, worker_killed, worker_frozen, worker_killed_in_data),
+        *(
+            web_killed,
+            web_frozen,
+            parent_killed,
+            single_killed,
+            two_releases,
+            worker_killed,
+            worker_frozen,
+            worker_killed_in_data,
+        ),
         *(relay_hangs, database_killed, database_restarted, database_frozen, line_slow, line_silent, line_cut),
         *(line_reset, table_locked, connections_used_up, read_only, disk_full, clock_a_day_on, clock_a_day_back),
         many_connections,

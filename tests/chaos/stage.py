@@ -27,7 +27,7 @@ from tests.faults.server import Server
 from tests.running import SLUG, environment, free_port, publish
 
 HOST = "letters.localhost:8000"
-FAKE_TIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1"  # Debian's package faketime
+FAKE_TIME = next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), None)  # Debian's package faketime
 RESTART_AFTER = 0.5  # seconds, as the manager of processes has it
 PATIENCE = 120.0  # seconds for everything to start
 BOTH = """
@@ -88,8 +88,6 @@ class Stage:
     single: Managed  # ``serve``
     worker: Managed
     crowd: Crowd
-    has_own_disk: bool = False  # the database lies in a small file system of its own
-    has_clock: bool = False  # of its own
 
     @property
     def ledger(self) -> Ledger:
@@ -106,7 +104,6 @@ class Stage:
 async def staged(folder: Path, *, rate: float, seed: int, own_disk: bool = False) -> AsyncIterator[Stage]:
     """Set everything up below ``folder``, which the account of PostgreSQL can enter; people come when told."""
     ledger = Ledger()
-    fakes = Path(FAKE_TIME).exists()
     async with _database(folder, own_disk=own_disk) as server:
         socket = server.url.partition("host=")[2].partition("&")[0]
         proxy = Proxy(f"{socket}/.s.PGSQL.{PORT}")
@@ -119,12 +116,12 @@ async def staged(folder: Path, *, rate: float, seed: int, own_disk: bool = False
                     letter = await rows.letter(conn)
             (folder / "clock").write_text("+0\n", encoding="ascii")
             clock = {
-                "LD_PRELOAD": FAKE_TIME,
+                "LD_PRELOAD": str(FAKE_TIME),
                 "FAKETIME_TIMESTAMP_FILE": str(folder / "clock"),
                 "FAKETIME_DONT_FAKE_MONOTONIC": "1",
                 "FAKETIME_CACHE_DURATION": "1",
             }
-            environ |= clock if fakes else {}
+            environ |= clock if FAKE_TIME else {}
             ports = [free_port(), free_port()]
             crowd = Crowd(ledger, letter, ports, HOST, rate, seed)
             async with contextlib.AsyncExitStack() as stack:
@@ -136,7 +133,7 @@ async def staged(folder: Path, *, rate: float, seed: int, own_disk: bool = False
                 )
                 several, single, worker = [await stack.enter_async_context(part.running()) for part in parts]
                 await stack.enter_async_context(_watching(server, ledger))
-                stage = Stage(folder, server, proxy, post, several, single, worker, crowd, own_disk, fakes)
+                stage = Stage(folder, server, proxy, post, several, single, worker, crowd)
                 await _until_ready(stage)
                 yield stage
 
