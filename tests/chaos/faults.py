@@ -17,7 +17,6 @@ from tests.chaos.proxy import Line
 from tests.chaos.stage import HOST, Stage
 from tests.faults.processes import ROOT
 
-SECONDS = 5.0  # that a lasting fault lasts
 CONNECTIONS = 10_000
 END_OTHERS = """
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname IS NOT NULL
@@ -37,7 +36,7 @@ async def web_killed(stage: Stage) -> None:
 async def web_frozen(stage: Stage) -> None:
     """SIGSTOP a child process; its parent has to replace it."""
     pids = stage.several.children()[-1:]
-    await _frozen(pids, 2 * SECONDS)
+    await _frozen(pids, 2 * stage.seconds)
 
 
 async def parent_killed(stage: Stage) -> None:
@@ -57,7 +56,7 @@ async def two_releases(stage: Stage) -> None:
     before = await asyncio.to_thread(earlier_release, stage.folder / "earlier")
     stage.single.environ = {**stage.single.environ, "PYTHONPATH": str(before)}
     await single_killed(stage)
-    await asyncio.sleep(2 * SECONDS)
+    await asyncio.sleep(2 * stage.seconds)
     stage.single.environ = {**stage.single.environ, "PYTHONPATH": str(ROOT)}
     await single_killed(stage)
 
@@ -70,14 +69,14 @@ async def worker_killed(stage: Stage) -> None:
 
 async def worker_frozen(stage: Stage) -> None:
     """SIGSTOP the worker."""
-    await _frozen([stage.worker.pid], SECONDS)
+    await _frozen([stage.worker.pid], stage.seconds)
 
 
 async def worker_killed_in_data(stage: Stage) -> None:
     """SIGKILL the worker while the relay has mails of it: they come within half a minute."""
     stage.post.hold()
     with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(SECONDS):
+        async with asyncio.timeout(stage.seconds):
             while len(stage.post.under_way) < 2:
                 await asyncio.sleep(0.02)
     mailboxes = set(stage.post.under_way)
@@ -94,14 +93,14 @@ async def worker_killed_in_data(stage: Stage) -> None:
 async def relay_hangs(stage: Stage) -> None:
     """The relay answers no DATA for a while."""
     stage.post.hold()
-    await asyncio.sleep(SECONDS)
+    await asyncio.sleep(stage.seconds)
     stage.post.go_on()
 
 
 async def database_killed(stage: Stage) -> None:
     """SIGKILL the server, and start it again."""
     await stage.server.end(signal.SIGKILL)
-    await asyncio.sleep(SECONDS)
+    await asyncio.sleep(stage.seconds)
     await stage.server.start()
 
 
@@ -113,27 +112,27 @@ async def database_restarted(stage: Stage) -> None:
 
 async def database_frozen(stage: Stage) -> None:
     """SIGSTOP the server and its backends."""
-    await _frozen(stage.server.pids(), SECONDS)
+    await _frozen(stage.server.pids(), stage.seconds)
 
 
 async def line_slow(stage: Stage) -> None:
     """Every packet to and from the database takes 200 ms."""
     stage.proxy.set(Line.SLOW)
-    await asyncio.sleep(SECONDS)
+    await asyncio.sleep(stage.seconds)
     stage.proxy.set(Line.WELL)
 
 
 async def line_silent(stage: Stage) -> None:
     """A firewall drops everything."""
     stage.proxy.set(Line.SILENT)
-    await asyncio.sleep(2 * SECONDS)
+    await asyncio.sleep(2 * stage.seconds)
     stage.proxy.set(Line.WELL)
 
 
 async def line_cut(stage: Stage) -> None:
     """No connection to the database, old or new."""
     stage.proxy.set(Line.CUT)
-    await asyncio.sleep(SECONDS)
+    await asyncio.sleep(stage.seconds)
     stage.proxy.set(Line.WELL)
 
 
@@ -148,7 +147,7 @@ async def table_locked(stage: Stage) -> None:
     """LOCK TABLE, as a careless migration does it."""
     async with _own(stage) as conn, conn.transaction():
         await conn.execute("LOCK TABLE signature IN ACCESS EXCLUSIVE MODE")
-        await asyncio.sleep(SECONDS)
+        await asyncio.sleep(stage.seconds)
 
 
 async def connections_used_up(stage: Stage) -> None:
@@ -156,7 +155,7 @@ async def connections_used_up(stage: Stage) -> None:
     async with contextlib.AsyncExitStack() as stack:
         conn = await stack.enter_async_context(_own(stage))
         await conn.execute(END_OTHERS)
-        end = stage.ledger.now() + SECONDS
+        end = stage.ledger.now() + stage.seconds
         while stage.ledger.now() < end:
             try:
                 await stack.enter_async_context(_own(stage))
@@ -170,7 +169,7 @@ async def read_only(stage: Stage) -> None:
         for value in ("on", "off"):
             await conn.execute(f"ALTER SYSTEM SET default_transaction_read_only = {value}")
             await conn.execute("SELECT pg_reload_conf()")
-            await asyncio.sleep(SECONDS if value == "on" else 0)
+            await asyncio.sleep(stage.seconds if value == "on" else 0)
 
 
 async def disk_full(stage: Stage) -> None:
@@ -183,7 +182,7 @@ async def disk_full(stage: Stage) -> None:
         with contextlib.suppress(OSError), ballast.open("ab", buffering=0) as file:
             while True:
                 file.write(b"\0" * 4096)
-        await asyncio.sleep(SECONDS)
+        await asyncio.sleep(stage.seconds)
     finally:
         ballast.unlink()
 
@@ -215,7 +214,7 @@ async def many_connections(stage: Stage) -> None:
     try:
         for start in range(0, CONNECTIONS, 200):
             await asyncio.gather(*(open_one(number) for number in range(start, start + 200)))
-        end = stage.ledger.now() + SECONDS
+        end = stage.ledger.now() + stage.seconds
         while stage.ledger.now() < end:
             for writer in writers[1::2]:
                 writer.write(b"a")
@@ -227,7 +226,7 @@ async def many_connections(stage: Stage) -> None:
 
 async def _clock(stage: Stage, ahead: timedelta) -> None:
     stage.move_clock(ahead)
-    await asyncio.sleep(SECONDS)
+    await asyncio.sleep(stage.seconds)
     stage.move_clock(timedelta())
     await asyncio.sleep(2)  # what was cached of the clock
 
@@ -299,12 +298,4 @@ ALL: dict[str, Fault] = {
         many_connections,
     )
 }
-SHORT = (
-    "web_killed",
-    "single_killed",
-    "worker_killed_in_data",
-    "database_killed",
-    "line_silent",
-    "line_reset",
-    "read_only",
-)
+SHORT = ("web_killed", "worker_killed_in_data", "database_killed", "line_silent", "read_only")

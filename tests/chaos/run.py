@@ -23,6 +23,7 @@ class Plan:
     seed: int
     calm: float
     own_disk: bool = False
+    seconds: float = 5.0  # that a lasting fault lasts
 
 
 @dataclass
@@ -64,12 +65,13 @@ def _line(name: str, answers: Sequence[Answer]) -> str:
 async def carry_out(folder: Path, plan: Plan) -> Report:
     """Set an installation up below ``folder``, do what ``plan`` says, and judge."""
     async with staged(folder, rate=plan.rate, seed=plan.seed, own_disk=plan.own_disk) as stage:
+        stage.seconds = plan.seconds
         failed: list[str] = []
         async with stage.crowd.coming():
             await asyncio.sleep(plan.calm)
             for name in plan.faults:
                 failed += await _happen(stage, name)
-                await asyncio.sleep(on_this_machine(plan.calm))
+                await asyncio.sleep(min(on_this_machine(plan.calm), 3 * plan.calm))
         await stage.crowd.finish(SETTLING)
         await _until_counted(stage)
         total, names = await stage.crowd.listed()

@@ -88,6 +88,7 @@ class Stage:
     single: Managed  # ``serve``
     worker: Managed
     crowd: Crowd
+    seconds: float = 5.0  # that a lasting fault lasts
 
     @property
     def ledger(self) -> Ledger:
@@ -97,7 +98,7 @@ class Stage:
         """Move the clock of web and worker; the database's and the clients' stay."""
         seconds = int(ahead.total_seconds())
         (self.folder / "clock").write_text(f"{seconds:+d}\n", encoding="ascii")
-        self.crowd.ahead = ahead
+        self.crowd.move_clock(ahead)
 
 
 @asynccontextmanager
