@@ -120,6 +120,13 @@ def is_trusted(peer: str, trusted: Sequence[Network]) -> bool:
 
 
 @lru_cache(4096)
+def is_in(peer: str, networks: tuple[Network, ...]) -> bool:
+    """Return whether an address is in one of these networks."""
+    address = _parse(peer)
+    return address is not None and _is_in(address, networks)
+
+
+@lru_cache(4096)
 def prefixes_of_peer(peer: str, trusted: tuple[Network, ...]) -> tuple[str, ...]:
     """Return the prefixes of an address from the widest to the narrowest; none for a proxy, or Tor on this machine."""
     return () if is_trusted(peer, trusted) else of_client(peer, (), ()).prefixes[::-1]
@@ -174,7 +181,13 @@ def _parse(text: str | None) -> Address | None:
 
 
 def _embedded_ipv4(address: Address) -> ipaddress.IPv4Address | None:
-    """Return the IPv4 address in a mapped one (::ffff:0:0/96) or a NAT64's (64:ff9b::/96, RFC 6052)."""
+    """Return the IPv4 address in a mapped one (::ffff:0:0/96), a NAT64's (64:ff9b::/96, RFC 6052), or of 6to4.
+
+    Behind an address of 6to4 (2002::/16, RFC 3056) is a whole /48, which its owner would have beside the IPv4 address.
+    """
     number = int(address)
-    is_embedded = address.version == 6 and number >> 32 in (0xFFFF, 0x64FF9B << 64)
-    return ipaddress.IPv4Address(number & 0xFFFFFFFF) if is_embedded else None
+    if address.version != 6:
+        return None
+    if number >> 112 == 0x2002:
+        return ipaddress.IPv4Address(number >> 80 & 0xFFFFFFFF)
+    return ipaddress.IPv4Address(number & 0xFFFFFFFF) if number >> 32 in (0xFFFF, 0x64FF9B << 64) else None

@@ -10,7 +10,7 @@ import json
 import logging
 import ssl
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -18,8 +18,9 @@ from typing import Any, TypeAlias
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
-from petition.core import resources
+from petition.core import metrics, resources
 from petition.core.errors import Locked, NotFound, PetitionError, Taken, Unavailable
+from petition.core.log_summaries import LogSummary
 from petition.core.service_urls import parse_database
 
 log = logging.getLogger(__name__)
@@ -30,6 +31,7 @@ Connection: TypeAlias = "asyncpg.Connection[Record] | PoolConnectionProxy[Record
 
 COMMAND_TIMEOUT = 15.0  # seconds; the slowest honest statement of the web takes a tenth of one
 ACQUIRE_TIMEOUT = 5.0
+HEAD_START = 0.3  # seconds in which one of several servers may answer before the next one is asked
 
 # Any number will do that no other advisory lock uses.
 MIGRATION_LOCK = 0x7065_7469_7469
@@ -76,7 +78,9 @@ class Database:
         """Lend a connection. Raises ``Unavailable`` when the server cannot be reached or goes away meanwhile."""
         with lost_connections_are_unavailable():
             try:
+                started = time.perf_counter()
                 async with self._pool.acquire(timeout=ACQUIRE_TIMEOUT) as conn:
+                    metrics.POOL_WAIT.observe(time.perf_counter() - started)
                     yield conn
             except _REFUSES_WRITES as error:
                 self._refusal, self._refused_at = _cause(error), time.monotonic()
@@ -109,11 +113,36 @@ def lost_connections_are_unavailable() -> Iterator[None]:
     except asyncpg.UniqueViolationError as error:
         raise Taken("another row has this already") from error
     except asyncpg.LockNotAvailableError as error:
+        _note_trouble("locked")
         raise Locked("another transaction holds a lock", retry_after=1) from error
     except _POOLED as error:
         raise Unavailable(POOLER) from error
     except _LOST as error:
+        _note_trouble(_trouble(error))
         raise Unavailable(_cause(error)) from error
+
+
+# Each of them is one line a minute, with a count.
+refusals = LogSummary(log, "the database did not do its work")
+# What is worth a line of its own; that it is away, the poll says.
+_TROUBLES: tuple[tuple[type[BaseException], str], ...] = (
+    (asyncpg.ReadOnlySQLTransactionError, "read_only"),
+    (asyncpg.DiskFullError, "disk_full"),
+    (asyncpg.OutOfMemoryError, "out_of_memory"),
+    (asyncpg.TooManyConnectionsError, "too_many_connections"),
+    (asyncpg.QueryCanceledError, "statement_too_slow"),
+    (TimeoutError, "timeout"),
+)
+
+
+def _trouble(error: BaseException) -> str:
+    return next((word for kind, word in _TROUBLES if isinstance(error, kind)), "away")
+
+
+def _note_trouble(word: str) -> None:
+    metrics.DATABASE_ERRORS.labels(word).inc()
+    if word != "away":
+        refusals.note(trouble=word)
 
 
 def _cause(error: BaseException) -> str:
@@ -155,7 +184,7 @@ _CAUSES: tuple[tuple[type[BaseException], str, str], ...] = (
 async def connect(url: str) -> "asyncpg.Connection[Record]":
     """Open one connection with our codecs. Raises ``Unavailable``."""
     with lost_connections_are_unavailable():
-        conn: asyncpg.Connection[Record] = await asyncpg.connect(command_timeout=None, **_driver_options(url))
+        conn: asyncpg.Connection[Record] = await _connector(url)(command_timeout=None, **_driver_options(url))
         await _prepare(conn)
         return conn
 
@@ -164,6 +193,7 @@ async def connect(url: str) -> "asyncpg.Connection[Record]":
 async def opened(url: str, *, max_size: int = 10) -> AsyncIterator[Database]:
     """Open a pool of at most ``max_size`` connections for the length of a process."""
     pool = asyncpg.create_pool(
+        connect=_connector(url),
         min_size=0,
         max_size=max_size,
         init=_prepare,
@@ -179,6 +209,50 @@ async def opened(url: str, *, max_size: int = 10) -> AsyncIterator[Database]:
             yield database
         finally:
             await database.close()
+
+
+class _Servers:
+    """Several servers, of which one is asked for (``target_session_attrs``), the one that was right last time first.
+
+    The driver asks one after the other, and one that is frozen or cut off keeps it waiting for a minute. Here each has
+    a head start before the next one is asked as well.
+    """
+
+    def __init__(self, servers: Sequence[tuple[str, int]]) -> None:
+        self._servers = list(servers)
+
+    async def connect(self, dsn: str, **options: Any) -> Any:
+        """Return a connection to the first that is right. Raises what the last one that failed did."""
+        waiting, attempts = list(self._servers), set[asyncio.Task[Any]]()
+        failure: BaseException | None = None
+        try:
+            while waiting or attempts:
+                if waiting:
+                    attempts.add(asyncio.create_task(self._ask(waiting.pop(0), dsn, options)))
+                timeout = HEAD_START if waiting else None
+                done, attempts = await asyncio.wait(attempts, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+                conns = [attempt.result() for attempt in done if attempt.exception() is None]
+                if conns:
+                    for conn in conns[1:]:
+                        conn.terminate()
+                    return conns[0]
+                failure = next((attempt.exception() for attempt in done), failure)
+        finally:
+            for attempt in attempts:
+                attempt.cancel()
+        raise failure or Unavailable("DATABASE_URL names no server")
+
+    async def _ask(self, server: tuple[str, int], dsn: str, options: dict[str, Any]) -> Any:
+        conn = await asyncpg.connect(dsn, host=server[0], port=server[1], **options)
+        self._servers.remove(server)
+        self._servers.insert(0, server)
+        return conn
+
+
+def _connector(url: str) -> Callable[..., Any]:
+    """Return what opens a connection for the driver's options."""
+    servers = parse_database(url).servers
+    return _Servers(servers).connect if servers else asyncpg.connect
 
 
 _SESSION = {"application_name": "petition", "timezone": "UTC"}

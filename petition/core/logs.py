@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType, TracebackType
 
+from petition.core import request_ids
 from petition.core.errors import SettingsError, Unavailable
 
 # What may stand beside a message. Each is a figure, or a word out of a small set that no visitor chooses.
@@ -48,7 +49,6 @@ MAX_FRAMES = 12
 _ADDRESS = re.compile(r"[^\s<>\"'(),;:]+@[^\s<>\"'(),;:]+")
 _VALUES = re.compile(r"[\n\r<({\['\"%=:]")  # what follows one of these may be a value
 _PROCESS = re.compile(r"\[([0-9]{1,10})\]")
-_DIED = re.compile(r"Child process [0-9]+ died")
 _QUIET = {
     "uvicorn.access": None,
     "aiosmtplib": logging.WARNING,
@@ -88,8 +88,8 @@ class JsonFormatter(logging.Formatter):
             "logger": record.name,
             "message": _message(record),
         }
-        if _DIED.fullmatch(str(line["message"])):  # the server says so at "info"
-            line["level"] = "warning"
+        if (request := request_ids.current.get()) is not None:
+            line["request"] = request
         line |= {name: _plain(value) for name, value in vars(record).items() if name in EXTRAS}
         if record.exc_info and record.exc_info[1] is not None:
             line |= describe(record.exc_info[1])
@@ -116,7 +116,7 @@ def _message(record: logging.LogRecord) -> str:
 
 
 def _with_numbers(record: logging.LogRecord) -> str:
-    """Return another logger's message with those values that are a process's number: "Child process 4711 died"."""
+    """Return another logger's message with those values that are a process's number: "Started server process 4711"."""
     text = str(record.msg)
     if record.args and all(type(value) is int for value in record.args):
         text = record.getMessage()

@@ -15,7 +15,7 @@ from starlette.routing import BaseRoute, Mount, Route
 
 from petition.captcha import Captchas
 from petition.core import i18n, metrics
-from petition.core.database import Database, opened
+from petition.core.database import Database, opened, schema_number
 from petition.core.encryption import Sealer, Wrapper
 from petition.core.errors import Paused, SettingsError, Unavailable
 from petition.core.keeper import KeeperClient
@@ -23,6 +23,7 @@ from petition.core.quotas import DayKeys
 from petition.core.settings import Settings
 from petition.core.templates import Renderer
 from petition.core.tokens import Tokens
+from petition.core.version import version
 from petition.letters.published import PublishedLetters
 from petition.letters.switches import InstallationNotices
 from petition.mirrors.making import MirrorMaker
@@ -42,7 +43,7 @@ from petition.web.desk import routes as desk
 from petition.web.embeds import builder, frame, oembed
 from petition.web.embeds import endpoints as embeds
 from petition.web.gateway import SAFE, App, Gateway
-from petition.web.page_cache import ALL, PageCache
+from petition.web.page_cache import ALL, PageCache, list_group
 from petition.web.public import routes as public
 from petition.web.services import Services
 from petition.web.share_card_cache import CardCache
@@ -73,7 +74,7 @@ ROUTES: list[BaseRoute] = [
 
 def create_app(settings: Settings) -> Gateway:
     """Build the whole application. Raises ``SettingsError`` if a catalogue cannot be read."""
-    metrics.say_what_runs()
+    metrics.say_what_runs(version(), schema_number())
     renderer = Renderer(i18n.load(settings.locales_dir), settings.base_url, settings.controller)
     pages, notices, streams = PageCache(), InstallationNotices(), CountStreams(settings)
 
@@ -100,7 +101,7 @@ def create_app(settings: Settings) -> Gateway:
 
     framework = Starlette(routes=ROUTES, lifespan=lifespan, exception_handlers=error_pages.HANDLERS)
     framework.router.redirect_slashes = False
-    return Gateway(_with_refusals(framework, notices), settings, pages, streams, renderer.sheet.hash, notices)
+    return Gateway(_with_refusals(framework, notices), settings, pages, streams, renderer.sheet.hash, notices, ROUTES)
 
 
 def build_services(
@@ -116,9 +117,11 @@ def build_services(
     keeper = KeeperClient(settings.keeper, database)
     letters, cards = PublishedLetters(database, wrapper, notices), CardCache()
     letters.on_change(pages.invalidate)
+    letters.on_change(lambda slug: pages.invalidate(list_group(slug)))
     letters.on_change(lambda _slug: pages.invalidate(ALL))
-    letters.on_taken_down(pages.purge)
-    letters.on_names_hidden(pages.purge)  # stale copies too, which are served while the database is down
+    for purge in (pages.purge, lambda slug: pages.purge(list_group(slug))):
+        letters.on_taken_down(purge)
+        letters.on_names_hidden(purge)  # stale copies too, which are served while the database is down
     letters.on_taken_down(cards.purge)
     streams.attach(letters)
     return Services(

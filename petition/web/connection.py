@@ -20,7 +20,8 @@ from typing import Any, ClassVar
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from petition.core.client_networks import ONION_NETWORK, ClientNetwork, of_circuit, of_client, prefixes_of_peer
+from petition.core import metrics
+from petition.core.client_networks import ONION_NETWORK, ClientNetwork, is_in, of_circuit, of_client, prefixes_of_peer
 from petition.core.settings import Network
 from petition.web import proxy_line
 from petition.web.connection_limits import OpenConnections
@@ -67,6 +68,7 @@ class GuardedProtocol(HttpToolsProtocol):
     trusted: ClassVar[Sequence[Network]] = ()
     onion_port: ClassVar[int | None] = None  # Tor's listener
     open_connections: ClassVar[OpenConnections] = OpenConnections()
+    is_draining: ClassVar[bool] = False  # the server is about to end: each response is the last one of its connection
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Count the connection, at the cost of another one if there are too many, and start the head's timer."""
@@ -82,6 +84,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._framing = self._feeds = self._fed_at_begin = self._chunks = self.received = 0
         self.prefixes = prefixes_of_peer(self.client[0], tuple(self.trusted)) if self.client else ()
         self.open_connections.add(self)
+        metrics.CONNECTIONS.set(len(self.open_connections))
         self._start_timer()
         if self.onion_port is not None:
             self._choose_listener()
@@ -100,6 +103,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._end_body()
         self.resume_writing()
         self.open_connections.discard(self)
+        metrics.CONNECTIONS.set(len(self.open_connections))
         # Of several requests, the parent notifies the last one only.
         for cycle in (self._running, *(cycle for cycle, _ in self.pipeline)):
             if cycle is not None and not cycle.response_complete:
@@ -197,6 +201,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._write_refusal(status)
 
     def _write_refusal(self, status: HTTPStatus) -> None:
+        metrics.CONNECTIONS_CLOSED.labels(f"refused_{status.value}").inc()
         self.transport.write(refusal(status, self.server_state.default_headers))
         # If it closed at once, the kernel would reset the connection because of what was not read, and the client would
         # not see the answer.
@@ -296,10 +301,14 @@ class GuardedProtocol(HttpToolsProtocol):
     def can_use_fast_path(self) -> bool:
         """True for HTTP/1.1 keep-alive without upgrade, unanswered earlier request or backpressure."""
         cycle: RequestResponseCycle | None = self.cycle
-        if (cycle is not None and not cycle.response_complete) or self.flow.write_paused:
+        if (cycle is not None and not cycle.response_complete) or self.flow.write_paused or self.is_draining:
             return False
         parser = self.parser
         return parser.get_http_version() == "1.1" and parser.should_keep_alive() and not parser.should_upgrade()
+
+    def is_of_proxy(self) -> bool:
+        """Return whether it was a trusted proxy that connected."""
+        return self.client is not None and is_in(self.client[0], tuple(self.trusted))
 
     def cached_reply(self) -> tuple[bytes, bytes] | None:
         cached_response: CachedReply | None = getattr(self.app, "cached_response", None)
@@ -308,6 +317,30 @@ class GuardedProtocol(HttpToolsProtocol):
         return cached_response(
             self.parser.get_method(), self.url, self.headers, is_onion=self._onion_client is not None
         )
+
+    # A response that lasts
+
+    def hand_over(self, successor: asyncio.Protocol) -> asyncio.Transport | None:
+        """Give the connection to another protocol, for the response to the request that is being answered.
+
+        Return None if it is being closed. Otherwise this object must not be used any more: it lets go of all it holds,
+        also of what holds it, so that it is freed at once and not by the garbage collector.
+        """
+        transport, cycle = self.transport, self._running
+        if cycle is None or transport.is_closing():
+            return None
+        self._cancel_timer()
+        self._end_body()
+        self._unset_keepalive_if_required()
+        self.resume_writing()
+        self.open_connections.discard(self)
+        self.connections.discard(self)
+        self.pipeline.clear()
+        self.flow.resume_reading()
+        transport.set_protocol(successor)
+        cycle.disconnected = cycle.response_complete = True  # for the server: nothing is to be sent
+        self.parser = self.cycle = self._running = None  # type: ignore[assignment]
+        return transport
 
     # The body: how fast it arrives
 
@@ -385,4 +418,5 @@ class GuardedProtocol(HttpToolsProtocol):
         """Abort the connection, and with it a response still being sent to a client with a half-sent next request."""
         self._head_timer = None
         if not self.transport.is_closing():
+            metrics.CONNECTIONS_CLOSED.labels("slow_head").inc()
             self.transport.abort()

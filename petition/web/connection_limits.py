@@ -11,6 +11,8 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Protocol
 
+from petition.core import metrics
+
 MAX_CONNECTIONS = 8_000  # of one process; uvicorn would answer 503 at 10,000
 OTHER_FILES = 200  # open files that are no client's: libraries, the database
 MAX_PER_NETWORK = 500  # open at once from one IPv4 address or IPv6 /64: mobile carriers have thousands behind one
@@ -57,7 +59,7 @@ class OpenConnections:
             of_network[connection] = None
             self._counts.update(prefixes)
         if self._limit is None:
-            self._limit = min(MAX_CONNECTIONS, max_files() - OTHER_FILES)
+            self._limit = max_connections()
         if len(self._all) >= self._limit:
             self._evict(self._all, self._limit)
         self._all[connection] = None
@@ -102,6 +104,7 @@ class OpenConnections:
     def _evict(self, group: Iterable[Evictable], limit: int) -> None:
         for connection in heapq.nsmallest(max(1, limit // SHARE), group, key=self._rank):
             self.discard(connection)
+            metrics.CONNECTIONS_CLOSED.labels("too_many").inc()
             connection.evict()
 
     def _rank(self, connection: Evictable) -> tuple[bool, list[int], bool, float]:
@@ -115,6 +118,16 @@ class OpenConnections:
         counts = [-self._counts[prefix] for prefix in connection.prefixes] or [0]
         is_spared = idle_since is None and -counts[-1] <= FEW
         return is_spared, counts, idle_since is None, idle_since or 0.0
+
+
+def max_connections() -> int:
+    """Return how many connections may be open beside those that listen to a count."""
+    return min(MAX_CONNECTIONS, (max_files() - OTHER_FILES) // 2)
+
+
+def max_streams() -> int:
+    """Return how many may listen to a count: for them there is a file each, beside those of all other connections."""
+    return max_files() - OTHER_FILES - max_connections()
 
 
 def max_files() -> int:
