@@ -30,8 +30,8 @@ from petition.mail.relay_errors import NO_SUCH_MAILBOX, RecipientRefused
 from petition.mail.relays import NotNow, Relays
 
 # A worker that lives renews its leases; what one that was killed had taken is free again after this time.
-LEASE = timedelta(seconds=20)
-RENEW_EVERY = 5.0  # seconds
+LEASE = timedelta(seconds=16)
+RENEW_EVERY = 4.0  # seconds
 SENDERS = 8  # mails in progress at once; each relay has a limit of its own
 SENDERS_IN_BULK = 2  # as many more, for jobs in bulk
 # Jobs that wait for a sender.

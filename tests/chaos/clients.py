@@ -138,7 +138,7 @@ class Crowd:
         self.ledger.people[person.email] = person
         self._tokens[person.email] = asyncio.get_running_loop().create_future()
         network = f"198.{18 + number // 62500}.{number // 250 % 250}.{number % 250}"
-        connection = Connection(self.ledger, self._draw.choice(self.ports), self.host)
+        connection = Connection(self.ledger, self._port(), self.host)
         form = {
             "name": person.name,
             "email": person.email,
@@ -172,7 +172,7 @@ class Crowd:
             if what == "sign" and status not in {LATER, 0}:
                 sent = form | self._solved()
             await asyncio.sleep(PAUSE)
-            connection.port = self._draw.choice(self.ports)
+            connection.port = self._port()
             connection.close()
 
     def _forget_answer(self, what: str) -> None:
@@ -186,8 +186,11 @@ class Crowd:
         del answers[last]
 
     def move_clock(self, ahead: timedelta) -> None:
-        """Note that the installation's clock has been moved."""
+        """Note that the clock of the last port's web has been moved: challenges are of its day, so people go there."""
         self.ahead, self.moved_at = ahead, self.ledger.now()
+
+    def _port(self) -> int:
+        return self._draw.choice(self.ports[-1:] if self.ahead else self.ports)
 
     def _solved(self) -> dict[str, str]:
         work = ProofOfWork([KEY], price=CHEAP, lifetime=LIFETIME + self.ahead)

@@ -16,6 +16,7 @@ import asyncpg
 from tests.chaos.proxy import Line
 from tests.chaos.stage import HOST, Stage
 from tests.faults.processes import ROOT
+from tests.running import on_this_machine
 
 CONNECTIONS = 10_000
 END_OTHERS = """
@@ -85,7 +86,7 @@ async def worker_killed_in_data(stage: Stage) -> None:
         await asyncio.sleep(0.02)
     stage.post.go_on()
     people = [stage.ledger.people[mailbox] for mailbox in mailboxes]
-    async with asyncio.timeout(UNDER_WAY):
+    async with asyncio.timeout(on_this_machine(UNDER_WAY)):
         while not all(person.mailed_at for person in people):
             await asyncio.sleep(0.1)
 
@@ -188,12 +189,12 @@ async def disk_full(stage: Stage) -> None:
 
 
 async def clock_a_day_on(stage: Stage) -> None:
-    """The clock of web and worker is a day ahead, then right again."""
+    """The clock of a web and of the worker is a day ahead, then right again."""
     await _clock(stage, timedelta(days=1))
 
 
 async def clock_a_day_back(stage: Stage) -> None:
-    """The clock of web and worker is a day behind, then right again."""
+    """The clock of a web and of the worker is a day behind, then right again."""
     await _clock(stage, timedelta(days=-1))
 
 

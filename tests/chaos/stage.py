@@ -95,7 +95,7 @@ class Stage:
         return self.crowd.ledger
 
     def move_clock(self, ahead: timedelta) -> None:
-        """Move the clock of web and worker; the database's and the clients' stay."""
+        """Move the clock of the single web and of the worker; all others' stay, and people come to that web."""
         seconds = int(ahead.total_seconds())
         (self.folder / "clock").write_text(f"{seconds:+d}\n", encoding="ascii")
         self.crowd.move_clock(ahead)
@@ -122,15 +122,15 @@ async def staged(folder: Path, *, rate: float, seed: int, own_disk: bool = False
                 "FAKETIME_DONT_FAKE_MONOTONIC": "1",
                 "FAKETIME_CACHE_DURATION": "1",
             }
-            environ |= clock if FAKE_TIME else {}
+            moved = environ | clock if FAKE_TIME else environ
             ports = [free_port(), free_port()]
             crowd = Crowd(ledger, letter, ports, HOST, rate, seed)
             async with contextlib.AsyncExitStack() as stack:
                 post = await stack.enter_async_context(Post(crowd.arrived).listening())
                 parts = (
                     Managed(f"serve --workers 2 --port {ports[0]}", environ, folder / "several.log"),
-                    Managed(f"serve --port {ports[1]}", environ, folder / "single.log"),
-                    Managed("worker", worker_environ(environ, post.port), folder / "worker.log"),
+                    Managed(f"serve --port {ports[1]}", moved, folder / "single.log"),
+                    Managed("worker", worker_environ(moved, post.port), folder / "worker.log"),
                 )
                 several, single, worker = [await stack.enter_async_context(part.running()) for part in parts]
                 await stack.enter_async_context(_watching(server, ledger))
