@@ -20,11 +20,12 @@ from asyncpg.pool import PoolConnectionProxy
 
 from petition.core import resources
 from petition.core.errors import Locked, NotFound, PetitionError, Taken, Unavailable
-from petition.core.service_urls import parse_database
+from petition.core.service_urls import DatabaseAddress, parse_database
 
 log = logging.getLogger(__name__)
 
 Record = asyncpg.Record
+ServerError = asyncpg.PostgresError  # any answer of the server's that is an error
 # In quotes: asyncpg's classes take a parameter in the stubs only.
 Connection: TypeAlias = "asyncpg.Connection[Record] | PoolConnectionProxy[Record]"
 
@@ -61,8 +62,9 @@ POOLER = "a pooler stands before the database: add ?statement_cache_size=0 to DA
 class Database:
     """A pool of connections to one database. Connects at first use, so that reading from memory needs none."""
 
-    def __init__(self, pool: "asyncpg.Pool[Record]") -> None:
+    def __init__(self, pool: "asyncpg.Pool[Record]", *, is_pooled: bool = False) -> None:
         self._pool = pool
+        self.is_pooled = is_pooled  # two statements outside a transaction may meet two different servers
         self._refusal = ""
         self._refused_at = float("-inf")
 
@@ -155,14 +157,16 @@ _CAUSES: tuple[tuple[type[BaseException], str, str], ...] = (
 async def connect(url: str) -> "asyncpg.Connection[Record]":
     """Open one connection with our codecs. Raises ``Unavailable``."""
     with lost_connections_are_unavailable():
-        conn: asyncpg.Connection[Record] = await asyncpg.connect(command_timeout=None, **_driver_options(url))
+        options = _driver_options(parse_database(url))
+        conn: asyncpg.Connection[Record] = await asyncpg.connect(command_timeout=None, **options)
         await _prepare(conn)
         return conn
 
 
 @asynccontextmanager
-async def opened(url: str, *, max_size: int = 10) -> AsyncIterator[Database]:
-    """Open a pool of at most ``max_size`` connections for the length of a process."""
+async def opened(url: str, *, max_size: int = 10, writes: bool = True) -> AsyncIterator[Database]:
+    """Open a pool of at most ``max_size`` connections for the length of a process; without ``writes`` to read only."""
+    address = parse_database(url)
     pool = asyncpg.create_pool(
         min_size=0,
         max_size=max_size,
@@ -171,10 +175,10 @@ async def opened(url: str, *, max_size: int = 10) -> AsyncIterator[Database]:
         reset=_nothing,
         command_timeout=COMMAND_TIMEOUT,
         max_inactive_connection_lifetime=300,
-        **_driver_options(url),
+        **_driver_options(address, writes=writes),
     )
     async with pool:
-        database = Database(pool)
+        database = Database(pool, is_pooled=address.is_pooled)
         try:
             yield database
         finally:
@@ -217,15 +221,16 @@ class _PooledConnection(asyncpg.Connection):
         return nullcontext() if self.is_in_transaction() else self.transaction()
 
 
-def _driver_options(url: str) -> dict[str, Any]:
-    """Return the keyword arguments of the driver for ``DATABASE_URL``. Raises ``SettingsError``."""
-    address = parse_database(url)
+def _driver_options(address: DatabaseAddress, *, writes: bool = True) -> dict[str, Any]:
+    """Return the keyword arguments of the driver for an address like that in ``DATABASE_URL``."""
     options: dict[str, Any] = {"dsn": address.url}
     if address.statement_cache_size is not None:
         options["statement_cache_size"] = address.statement_cache_size
     if address.is_pooled:  # poolers refuse start-up parameters that they do not know
         return options | {"server_settings": _SESSION, "connection_class": _PooledConnection}
-    return options | {"server_settings": {**_SESSION, "jit": "off"}}
+    # A replica that is promoted while we read from it takes no writes of ours either.
+    own = {"jit": "off"} if writes else {"jit": "off", "default_transaction_read_only": "on"}
+    return options | {"server_settings": {**_SESSION, **own}}
 
 
 async def _nothing(_conn: Any) -> None:

@@ -33,7 +33,9 @@ async def ready(request: Request) -> Response:
         trouble = await _check(services)
     if trouble:
         return PlainTextResponse(f"{trouble}\n", 503, NO_STORE | {"retry-after": "5"})
-    return PlainTextResponse("ready\n", headers=NO_STORE)
+    # A replica that is away is no reason to stop signing here: the primary is read instead.
+    lines = ["ready", *(f"replica {line}" for line in services.reading.troubles())]
+    return PlainTextResponse("".join(f"{line}\n" for line in lines), headers=NO_STORE)
 
 
 async def _check(services: Services) -> str | None:

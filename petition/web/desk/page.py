@@ -1,12 +1,13 @@
 """A page of the desk: its headers, its template, and what every template gets."""
 
+import math
 from collections.abc import Mapping
 from http import HTTPStatus
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from petition.web import headers
+from petition.web import headers, reads
 from petition.web.content_codings import Coding, compress
 from petition.web.desk.navigation import find_current, jobs_of
 from petition.web.desk.visit import DeskVisit, OpenVisit, open_visit
@@ -41,7 +42,8 @@ def desk_page(
 
     ``errors`` are messages for the catalogues by field, "" for the whole page; the status is 422 with any and 200
     without, unless ``status`` says otherwise. ``sources`` adds to the policy (see ``policy``). Templates extend
-    ``desk/_base.html`` and get ``visit`` and ``letter`` (both None for strangers), ``nav_jobs``, the current
+    ``desk/_base.html`` and get ``visit`` and ``letter`` (both None for strangers), ``as_of`` (seconds, of what comes
+    from a replica), ``nav_jobs``, the current
     ``nav_job`` and ``nav_tab`` or None, ``path``, ``here`` (the address to return to), ``errors`` in words,
     the first of them as ``problem`` with its field ``problem_at``, ``failed`` (nothing was done), and ``context``.
     """
@@ -56,6 +58,7 @@ def desk_page(
         "nav_job": nav_job,
         "nav_tab": nav_tab,
         "path": path,
+        "as_of": _age_of(visit.request),
         "zone": member.organizer.zone if member else "",
         "here": _address_to_return_to(visit.request),
         "errors": words,
@@ -75,6 +78,12 @@ def desk_page(
         response_headers["content-encoding"] = coding.value
         body = compress(body, coding)
     return Response(body, status or (422 if errors else 200), response_headers, media_type="text/html")
+
+
+def _age_of(request: Request) -> int | None:
+    """Return how old in whole seconds what a page shows is at most; None if it is of this moment."""
+    age = reads.freshness_of(request).age
+    return None if age is None else math.ceil(age)
 
 
 def _address_to_return_to(request: Request) -> str:

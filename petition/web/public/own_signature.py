@@ -104,6 +104,7 @@ async def _choose_mail(visit: Visit, letter: Letter, signature_id: SignatureId, 
 
 async def _refresh(visit: Visit) -> None:
     """Have this process drop a name that was taken back before it answers, not only at the next poll."""
+    await visit.note_act()
     with suppress(Unavailable):
         await visit.services.letters.refresh_now()
 

@@ -87,6 +87,7 @@ async def redirect(
 
     ``again`` (``REPLACED`` or ``STAYS``) says what became of another form of a mailbox that has signed.
     """
+    await visit.note_act()
     params: dict[str, str] = {}
     is_held = confirmation.result is ConfirmResult.HELD
     if is_held:
