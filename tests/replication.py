@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import cast
 
 from petition.core.database import connect
 from petition.postgres import account, binaries
@@ -51,12 +52,12 @@ class Node(Server):
     def __init__(self, folder: Path, of: "Node | None" = None) -> None:
         home = find_home(folder)
         if of is None:
-            cluster = _Cluster.prepare(home, fast=True)
+            cluster = cast("_Cluster", _Cluster.prepare(home, fast=True))
         else:
             chosen = account.choose(home / "cluster")
             cluster = _Cluster(home, chosen, binaries.find(chosen, home, of.cluster.binaries.major), fast=True)
             _copy(of, cluster)
-        self.cluster = cluster
+        self.cluster: _Cluster = cluster
         self._cluster = cluster
         self._sockets = cluster.make_sockets_folder(None)
         self._process = None

@@ -7,6 +7,7 @@ statement less. What writes, or must be of this moment (rights, sessions, limits
 import asyncio
 import contextlib
 import itertools
+import logging
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -19,11 +20,14 @@ from petition.core.errors import NotFound, Unavailable
 from petition.core.replicas import Identity, Load, LogSamples, Replica, Unfit
 from petition.core.service_urls import each_server
 
+log = logging.getLogger(__name__)
+
 T = TypeVar("T")
 
 INTERVAL = 0.5  # seconds between two looks at primary and replicas
 NEWEST = 2**63 - 1  # a position that no replica has reached
 POOL_SIZE = 10  # connections to one replica
+MAX_SILENCE = 2.0  # seconds without a sample after which the primary counts as away
 MAX_ACTS = 10_000  # the newest acts that are remembered
 REMEMBERED = 60.0  # seconds; what a replica has is never older where it is read from
 
@@ -133,7 +137,7 @@ class Reading:
         self._max_age = max_age
         self._samples = LogSamples()
         self._identity: Identity | None = None
-        self._is_primary_up = False
+        self._sampled_at = float("-inf")
         self._schema = schema_number() if servers else 0
         self._turns = itertools.count()
         self._next: asyncio.Task[int] | None = None
@@ -163,8 +167,7 @@ class Reading:
         start = next(self._turns)
         for number in range(len(self.replicas)):
             replica = self.replicas[(start + number) % len(self.replicas)]
-            is_too_old = self._is_primary_up and (replica.age is None or replica.age > self._max_age)
-            if replica.trouble is None and not is_too_old:
+            if replica.trouble is None and not self._is_too_old(replica.age):
                 yield replica
 
     def _check(self, row: Record, freshness: Freshness) -> float:
@@ -174,10 +177,18 @@ class Reading:
         if row["position"] < freshness.position:
             raise Unfit("it has not replayed what this reading must contain")
         age = self._age_of(row["position"])
-        # While the primary is away nothing can be newer.
-        if self._is_primary_up and (age is None or age > self._max_age):
+        if age is None or self._is_too_old(age):
             raise Unfit("it is too old")
-        return replicas.SAMPLES * INTERVAL if age is None else age
+        return age
+
+    def _is_too_old(self, age: float | None) -> bool:
+        """Return whether what a replica has is older than readers may see.
+
+        While the primary says nothing, nothing newer can be had: what was new enough when it last did stays so.
+        """
+        silence = replicas.now() - self._sampled_at
+        allowed = self._max_age + (silence if silence > MAX_SILENCE else 0.0)
+        return age is None or age > allowed
 
     def _age_of(self, position: int) -> float | None:
         return self._samples.age_of(position, replicas.now())
@@ -205,7 +216,7 @@ class Reading:
     async def _take_position(self) -> int:
         await asyncio.sleep(0)  # callers of this moment join
         self._next = None  # later ones need a statement that begins after their commit
-        with contextlib.suppress(Unavailable):
+        with contextlib.suppress(Unavailable, ServerError):
             async with replicas.lent_until(asyncio.timeout(replicas.PATIENCE), self._watched) as conn:
                 row = await conn.fetchrow(replicas.PRIMARY)
             return replicas.position_in(row) if row else NEWEST
@@ -214,14 +225,18 @@ class Reading:
     async def watch(self) -> None:
         """Look at primary and replicas twice a second, until cancelled."""
         while self.replicas:
-            await self.look()
+            try:
+                await self.look()
+            except Exception:  # without looks the replicas would be thought to be as they were
+                log.exception("a look at the replicas failed")
             await asyncio.sleep(INTERVAL)
 
     async def look(self) -> None:
         """Look at the primary and all replicas once."""
-        await self._sample()
+        if self._identity is None:
+            await self._sample()
         looks = (replica.look(self._identity, self._schema, self._age_of) for replica in self.replicas)
-        await asyncio.gather(*looks)
+        await asyncio.gather(self._sample(), *looks)
 
     async def _sample(self) -> None:
         """Note where the primary's log ends."""
@@ -232,8 +247,7 @@ class Reading:
         try:
             async with replicas.lent_until(asyncio.timeout(replicas.PATIENCE), self._watched) as conn:
                 row = await conn.fetchrow(replicas.PRIMARY)
-        except Unavailable:
-            self._is_primary_up = False
+        except (Unavailable, ServerError):
             return
         if row is None:
             return
@@ -241,7 +255,7 @@ class Reading:
         if identity != self._identity:  # after a failover, positions belong to another log
             for known in (self._samples, self.acts, *marks):
                 known.clear()
-        self._identity, self._is_primary_up = identity, True
+        self._identity, self._sampled_at = identity, moment
         position = replicas.position_in(row)
         self._samples.add(position, moment)
         for mark in marks:
@@ -252,13 +266,10 @@ class Reading:
         return [f"{replica.name}: {reason}" for replica in self.replicas if (reason := self._trouble(replica))]
 
     def _trouble(self, replica: Replica) -> str | None:
-        if replica.trouble is not None or not self._is_primary_up:
+        if replica.trouble is not None or not self._is_too_old(replica.age):
             return replica.trouble
-        if replica.age is None or replica.age > self._max_age:
-            return replicas.TOO_OLD.format(
-                replicas.AGELESS if replica.age is None else round(replica.age), self._max_age
-            )
-        return None
+        age = replicas.AGELESS if replica.age is None else str(round(replica.age))
+        return replicas.TOO_OLD.format(age, self._max_age)
 
 
 @asynccontextmanager

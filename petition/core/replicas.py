@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from petition.core import metrics
-from petition.core.database import Connection, Database, Record
+from petition.core.database import Connection, Database, Record, ServerError
 from petition.core.errors import Unavailable
 
 log = logging.getLogger(__name__)
@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 Load = Callable[[Connection], Awaitable[T]]
 
-PATIENCE = 1.0  # seconds for a server to say where it is
+PATIENCE = 2.0  # seconds for a server to say where it is
 SAMPLES = 240  # two minutes of two a second
 PAGE, HEADER, LONG_HEADER = 8192, 24, 40  # bytes of the log; the long header is a segment's first
 
@@ -140,6 +140,8 @@ class Replica:
                 row = await conn.fetchrow(STANDBY)
         except Unavailable as error:
             self._end(str(error).replace("DATABASE_URL", "DATABASE_READ_URL"))
+        except ServerError:  # replay has cancelled the statement: it is as it was
+            return
         else:
             self.age = age_of(row["position"]) if row and row["is_standby"] else None
             self._set_trouble(trouble_in(row, identity, schema))
