@@ -42,7 +42,7 @@ PUBLIC = (
 )
 AT_DESK = (
     *("/", "/queue", "/queue?q=novak", "/queue?wait=all", "/signatures/{signature}", "/campaigns"),
-    *("/log", "/log.csv", "/statistics", "/statistics/hours.csv", "/statistics/people.csv", "/export"),
+    *("/log", "/log.csv", "/statistics", "/statistics/hours.csv", "/statistics/people.csv", "/export", "/updates"),
 )
 LARGE = 30  # seconds of READ_MAX_AGE where no test waits until it is over
 
