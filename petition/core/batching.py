@@ -6,6 +6,7 @@ A lone item therefore waits for nothing, and a crowd shares commits. No result i
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from contextvars import Context
 from typing import Generic, TypeVar
 
 from petition.core import metrics
@@ -49,7 +50,8 @@ class Batcher(Generic[Item, Result]):
         future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, future))
         if self._running is None:
-            self._running = asyncio.create_task(self._run())
+            # In a context of its own: the batch is not that of the request that happened to begin it.
+            self._running = asyncio.create_task(self._run(), context=Context())
         return await future
 
     async def drain(self) -> None:

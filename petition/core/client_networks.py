@@ -120,6 +120,13 @@ def is_trusted(peer: str, trusted: Sequence[Network]) -> bool:
 
 
 @lru_cache(4096)
+def is_in(peer: str, networks: tuple[Network, ...]) -> bool:
+    """Return whether an address is in one of these networks."""
+    address = _parse(peer)
+    return address is not None and _is_in(address, networks)
+
+
+@lru_cache(4096)
 def prefixes_of_peer(peer: str, trusted: tuple[Network, ...]) -> tuple[str, ...]:
     """Return the prefixes of an address from the widest to the narrowest; none for a proxy, or Tor on this machine."""
     return () if is_trusted(peer, trusted) else of_client(peer, (), ()).prefixes[::-1]

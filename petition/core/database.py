@@ -18,8 +18,9 @@ from typing import Any, TypeAlias
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
-from petition.core import resources
+from petition.core import metrics, resources
 from petition.core.errors import Locked, NotFound, PetitionError, Taken, Unavailable
+from petition.core.log_summaries import LogSummary
 from petition.core.service_urls import DatabaseAddress, parse_database
 
 log = logging.getLogger(__name__)
@@ -78,7 +79,9 @@ class Database:
         """Lend a connection. Raises ``Unavailable`` when the server cannot be reached or goes away meanwhile."""
         with lost_connections_are_unavailable():
             try:
+                started = time.perf_counter()
                 async with self._pool.acquire(timeout=ACQUIRE_TIMEOUT) as conn:
+                    metrics.POOL_WAIT.observe(time.perf_counter() - started)
                     yield conn
             except _REFUSES_WRITES as error:
                 self._refusal, self._refused_at = _cause(error), time.monotonic()
@@ -111,11 +114,36 @@ def lost_connections_are_unavailable() -> Iterator[None]:
     except asyncpg.UniqueViolationError as error:
         raise Taken("another row has this already") from error
     except asyncpg.LockNotAvailableError as error:
+        _note_trouble("locked")
         raise Locked("another transaction holds a lock", retry_after=1) from error
     except _POOLED as error:
         raise Unavailable(POOLER) from error
     except _LOST as error:
+        _note_trouble(_trouble(error))
         raise Unavailable(_cause(error)) from error
+
+
+# Each of them is one line a minute, with a count.
+refusals = LogSummary(log, "the database did not do its work")
+# What is worth a line of its own; that it is away, the poll says.
+_TROUBLES: tuple[tuple[type[BaseException], str], ...] = (
+    (asyncpg.ReadOnlySQLTransactionError, "read_only"),
+    (asyncpg.DiskFullError, "disk_full"),
+    (asyncpg.OutOfMemoryError, "out_of_memory"),
+    (asyncpg.TooManyConnectionsError, "too_many_connections"),
+    (asyncpg.QueryCanceledError, "statement_too_slow"),
+    (TimeoutError, "timeout"),
+)
+
+
+def _trouble(error: BaseException) -> str:
+    return next((word for kind, word in _TROUBLES if isinstance(error, kind)), "away")
+
+
+def _note_trouble(word: str) -> None:
+    metrics.DATABASE_ERRORS.labels(word).inc()
+    if word != "away":
+        refusals.note(trouble=word)
 
 
 def _cause(error: BaseException) -> str:

@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType, TracebackType
 
+from petition.core import request_ids
 from petition.core.errors import SettingsError, Unavailable
 
 # What may stand beside a message. Each is a figure, or a word out of a small set that no visitor chooses.
@@ -88,6 +89,8 @@ class JsonFormatter(logging.Formatter):
             "logger": record.name,
             "message": _message(record),
         }
+        if (request := request_ids.current.get()) is not None:
+            line["request"] = request
         if _DIED.fullmatch(str(line["message"])):  # the server says so at "info"
             line["level"] = "warning"
         line |= {name: _plain(value) for name, value in vars(record).items() if name in EXTRAS}

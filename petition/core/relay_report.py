@@ -86,7 +86,9 @@ SELECT (SELECT count(*) FROM (SELECT FROM outbox LIMIT $1) AS w) AS waiting,
 WHOLE_QUEUE = """
 SELECT count(*) AS waiting, count(*) FILTER (WHERE priority = 1) AS in_bulk,
        count(*) FILTER (WHERE attempts > 0) AS put_off,
-       min(created_at) AS oldest, min(due_at) FILTER (WHERE due_at > now() AND lease IS NULL) AS next_at, now() AS now
+       min(created_at) AS oldest, min(created_at) FILTER (WHERE priority <> 1) AS oldest_normal,
+       min(created_at) FILTER (WHERE priority = 1) AS oldest_in_bulk,
+       min(due_at) FILTER (WHERE due_at > now() AND lease IS NULL) AS next_at, now() AS now
 FROM outbox
 """
 
@@ -169,7 +171,7 @@ async def queue(conn: Connection) -> Record:
 
 
 async def whole_queue(conn: Connection) -> Record:
-    """Return ``waiting``, ``in_bulk``, ``put_off``, ``oldest``, ``next_at`` and ``now``; it reads the whole outbox."""
+    """Return counts and times of all that waits, under the names in ``WHOLE_QUEUE``; it reads the whole outbox."""
     row = await conn.fetchrow(WHOLE_QUEUE)
     assert row is not None  # noqa: S101 - an aggregate has a row
     return row

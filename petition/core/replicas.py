@@ -185,8 +185,8 @@ class Replica:
             log.info("a replica is read from", extra={"host": self.name})
 
     def _say(self) -> None:
-        metrics.REPLICA_UP.labels(self.name).set(self.trouble is None)
-        metrics.REPLICA_AGE.labels(self.name).set(float("nan") if self.age is None else self.age)
+        metrics.REPLICA_UP.set(self.trouble is None, self.name)
+        metrics.REPLICA_AGE.set(float("nan") if self.age is None else self.age, self.name)
 
 
 def trouble_in(row: Record | None, identity: Identity, schema: int) -> str | None:

@@ -12,12 +12,12 @@ from petition.core.database import Connection, Database
 from petition.core.errors import Unavailable
 from petition.core.ids import LetterId, MailingId
 from petition.core.keeper import KeeperClient, KeeperPurpose
+from petition.core.log_summaries import LogSummary
 from petition.incoming_mail import bounce_queries as queries
 from petition.incoming_mail import reports
 from petition.incoming_mail.model import Outcome
 from petition.incoming_mail.reports import NO_TOKEN, OLD_TOKEN, Report, ReportKind
 from petition.mail.return_path import MAX_AGE, MailingMail, Reference, ReturnedToken, ReturnPaths
-from petition.mail.summaries import LogSummary
 from petition.mailings.bounces import note_bounce
 
 # A mailbox that does not exist may be one whose server erred for an hour: what its owner asks for then goes out again.

@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
@@ -141,6 +142,14 @@ class PublishedLetters:
         slugs = [slug for slug, status in self._statuses.items() if status.state in states]
         return [await self.get(slug) for slug in slugs[:limit]]
 
+    def note_figures(self) -> None:
+        """Set the figures of all letters together."""
+        metrics.LETTERS.clear()
+        for state, number in Counter(status.state for status in self._statuses.values()).items():
+            metrics.LETTERS.set(number, state.value)
+        metrics.COUNTED.set(sum(status.counts.people for status in self._statuses.values()), "person")
+        metrics.COUNTED.set(sum(status.counts.organizations for status in self._statuses.values()), "organization")
+
     async def watch(self) -> None:
         """Look at the database twice a second until cancelled; a lost database is looked for again and again."""
         backoff = Backoff(INTERVAL, MAX_INTERVAL)
@@ -250,16 +259,15 @@ class PublishedLetters:
         for letter in new:
             self._letters.pop(gone[letter], None)
             for kind in ("person", "organization"):
-                with contextlib.suppress(KeyError):
-                    metrics.SIGNATURES.remove(gone[letter], kind)
+                metrics.SIGNATURES.remove(gone[letter], kind)
             for listener in self._taken_down_listeners:
                 listener(gone[letter])
 
     def _notify(self, slug: str) -> None:
         status = self._statuses.get(slug)
         if status is not None:
-            metrics.SIGNATURES.labels(slug, "person").set(status.counts.people)
-            metrics.SIGNATURES.labels(slug, "organization").set(status.counts.organizations)
+            metrics.SIGNATURES.set(status.counts.people, slug, "person")
+            metrics.SIGNATURES.set(status.counts.organizations, slug, "organization")
         for listener in self._listeners:
             listener(slug)
 

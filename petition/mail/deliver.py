@@ -19,6 +19,7 @@ from petition.core.batching import Batcher
 from petition.core.database import Connection, Database
 from petition.core.email_addresses import BadAddress
 from petition.core.errors import PetitionError, Unavailable
+from petition.core.log_summaries import LogSummary
 from petition.mail import queries
 from petition.mail.choosing import Choice, MailSelector
 from petition.mail.compose import Composer
@@ -27,7 +28,6 @@ from petition.mail.mime import Unmailable
 from petition.mail.model import ChosenMail, MailJob, patience, pause
 from petition.mail.relay_errors import NO_SUCH_MAILBOX, RecipientRefused
 from petition.mail.relays import NotNow, Relays
-from petition.mail.summaries import LogSummary
 
 LEASE = timedelta(minutes=5)
 SENDERS = 8  # mails in progress at once; each relay has a limit of its own

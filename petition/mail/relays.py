@@ -11,12 +11,12 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 
 from petition.core.errors import PetitionError
+from petition.core.log_summaries import LogSummary
 from petition.core.relay_urls import Relay, names_of
 from petition.mail.breaker import MAX_REST, BreakerStore
 from petition.mail.compose import OutgoingMail
 from petition.mail.relay_errors import RecipientDoubted, RecipientRefused, RejectionReason, RelayDown, RelayRejected
 from petition.mail.relay_line import NotAsked, RelayLine, domain_of
-from petition.mail.summaries import LogSummary
 
 MAX_WAIT_IN_BULK = 60.0  # seconds that a mail in bulk waits for a limit; longer ones are the caller's
 

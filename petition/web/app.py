@@ -15,7 +15,7 @@ from starlette.routing import BaseRoute, Mount, Route
 
 from petition.captcha import Captchas
 from petition.core import i18n, metrics
-from petition.core.database import Database, opened
+from petition.core.database import Database, opened, schema_number
 from petition.core.encryption import Sealer, Wrapper
 from petition.core.errors import Paused, SettingsError, Unavailable
 from petition.core.keeper import KeeperClient
@@ -24,6 +24,7 @@ from petition.core.reading import Reading, opened_reading
 from petition.core.settings import Settings
 from petition.core.templates import Renderer
 from petition.core.tokens import Tokens
+from petition.core.version import version
 from petition.letters.published import PublishedLetters
 from petition.letters.switches import InstallationNotices
 from petition.mirrors.making import MirrorMaker
@@ -74,7 +75,7 @@ ROUTES: list[BaseRoute] = [
 
 def create_app(settings: Settings) -> Gateway:
     """Build the whole application. Raises ``SettingsError`` if a catalogue cannot be read."""
-    metrics.say_what_runs()
+    metrics.say_what_runs(version(), schema_number())
     renderer = Renderer(i18n.load(settings.locales_dir), settings.base_url, settings.controller)
     pages, notices, streams = PageCache(), InstallationNotices(), CountStreams(settings)
 
@@ -105,7 +106,7 @@ def create_app(settings: Settings) -> Gateway:
 
     framework = Starlette(routes=ROUTES, lifespan=lifespan, exception_handlers=error_pages.HANDLERS)
     framework.router.redirect_slashes = False
-    return Gateway(_with_refusals(framework, notices), settings, pages, streams, renderer.sheet.hash, notices)
+    return Gateway(_with_refusals(framework, notices), settings, pages, streams, renderer.sheet.hash, notices, ROUTES)
 
 
 def build_services(

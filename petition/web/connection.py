@@ -20,6 +20,7 @@ from typing import Any, ClassVar
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from petition.core import metrics
 from petition.core.client_networks import ONION_NETWORK, ClientNetwork, of_circuit, of_client, prefixes_of_peer
 from petition.core.settings import Network
 from petition.web import proxy_line
@@ -82,6 +83,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._framing = self._feeds = self._fed_at_begin = self._chunks = self.received = 0
         self.prefixes = prefixes_of_peer(self.client[0], tuple(self.trusted)) if self.client else ()
         self.open_connections.add(self)
+        metrics.CONNECTIONS.set(len(self.open_connections))
         self._start_timer()
         if self.onion_port is not None:
             self._choose_listener()
@@ -100,6 +102,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._end_body()
         self.resume_writing()
         self.open_connections.discard(self)
+        metrics.CONNECTIONS.set(len(self.open_connections))
         # Of several requests, the parent notifies the last one only.
         for cycle in (self._running, *(cycle for cycle, _ in self.pipeline)):
             if cycle is not None and not cycle.response_complete:
@@ -197,6 +200,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._write_refusal(status)
 
     def _write_refusal(self, status: HTTPStatus) -> None:
+        metrics.CONNECTIONS_CLOSED.labels(f"refused_{status.value}").inc()
         self.transport.write(refusal(status, self.server_state.default_headers))
         # If it closed at once, the kernel would reset the connection because of what was not read, and the client would
         # not see the answer.
@@ -385,4 +389,5 @@ class GuardedProtocol(HttpToolsProtocol):
         """Abort the connection, and with it a response still being sent to a client with a half-sent next request."""
         self._head_timer = None
         if not self.transport.is_closing():
+            metrics.CONNECTIONS_CLOSED.labels("slow_head").inc()
             self.transport.abort()

@@ -11,6 +11,8 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Protocol
 
+from petition.core import metrics
+
 MAX_CONNECTIONS = 8_000  # of one process; uvicorn would answer 503 at 10,000
 OTHER_FILES = 200  # open files that are no client's: libraries, the database
 MAX_PER_NETWORK = 500  # open at once from one IPv4 address or IPv6 /64: mobile carriers have thousands behind one
@@ -102,6 +104,7 @@ class OpenConnections:
     def _evict(self, group: Iterable[Evictable], limit: int) -> None:
         for connection in heapq.nsmallest(max(1, limit // SHARE), group, key=self._rank):
             self.discard(connection)
+            metrics.CONNECTIONS_CLOSED.labels("too_many").inc()
             connection.evict()
 
     def _rank(self, connection: Evictable) -> tuple[bool, list[int], bool, float]:

@@ -4,10 +4,14 @@ Raw ASGI, because a cached page costs less than half the time this way, and no v
 """
 
 import re
-from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
+from collections.abc import Awaitable, Callable, Coroutine, MutableMapping, Sequence
 from functools import partial
+from time import perf_counter
 from typing import Any
 
+from starlette.routing import BaseRoute
+
+from petition.core import request_ids
 from petition.core.client_networks import ClientNetwork
 from petition.core.settings import Settings
 from petition.core.tokens import Tokens
@@ -17,6 +21,7 @@ from petition.web.count_stream import CountStreams
 from petition.web.headers import common_headers, html_headers
 from petition.web.listeners import Listeners
 from petition.web.page_cache import CachedResponse, Header, PageCache, etag_matches
+from petition.web.request_counts import LEFT, RequestCounts
 from petition.web.turns import TURN, RenderQueue
 
 Scope = MutableMapping[str, Any]
@@ -25,6 +30,7 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Coroutine[Any, Any, None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
+EVENTS = "/api/v1/letters/{slug}/events"
 CLOSE = (b"connection", b"close")
 _PAGE = b"text/html"
 SAFE = {"GET", "HEAD", "OPTIONS"}
@@ -61,8 +67,10 @@ class Gateway:
         streams: CountStreams,
         css_hash: str,
         notices: InstallationNotices,
+        routes: Sequence[BaseRoute] = (),
     ) -> None:
         self._app = app
+        self._counts = RequestCounts(routes)
         self._notices = notices
         self._pages = pages
         self._streams = streams
@@ -79,6 +87,7 @@ class Gateway:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        started = perf_counter()
         host, accept_encoding, if_none_match = _request_headers(scope["headers"])
         network = self._listeners.identify(scope, host)
         if network is None or not self._listeners.accepts(scope, host):
@@ -89,8 +98,10 @@ class Gateway:
                 headers = headers + self._closing(headers)
                 await send({"type": "http.response.start", "status": status, "headers": headers})
                 await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
+                self._counts.count_hit(scope["method"], _key(scope), status, perf_counter() - started)
                 return
             if (listener := self._streams.admit(scope, send)) is not None:
+                self._counts.count_stream(EVENTS)
                 await self._streams.serve(listener, receive)
                 return
             if not await self.wait_for_slot(scope["path"], network):
@@ -102,7 +113,17 @@ class Gateway:
             scope["refused"] = 503
         else:
             scope[TURN] = partial(self.wait_for_slot, scope["path"], network)
-        await self._app(scope, receive, self._adding_headers(send))
+        await self._pass_on(scope, receive, send, started)
+
+    async def _pass_on(self, scope: Scope, receive: Receive, send: Send, started: float) -> None:
+        """Have the framework answer; give the request a name, and count it."""
+        name = request_ids.of_proxy(scope["headers"]) if self._listeners.is_proxy(scope) else None
+        request_ids.current.set(name or request_ids.draw())
+        statuses: list[int] = []
+        try:
+            await self._app(scope, receive, self._adding_headers(send, statuses))
+        finally:
+            self._counts.count(scope, statuses[0] if statuses else LEFT, perf_counter() - started)
 
     def cached_response(
         self, method: bytes, url: bytes, headers: list[Header], *, is_onion: bool
@@ -111,7 +132,8 @@ class Gateway:
 
         The bytes are those the application would send, which answers all targets (``url``, raw) with escapes or a host.
         """
-        page = self._pages.fresh.get(url.decode("latin-1"))
+        started, key = perf_counter(), url.decode("latin-1")
+        page = self._pages.fresh.get(key)
         if page is None or b"%" in url or (method != b"GET" and method != b"HEAD"):
             return None
         if self._closing(page.headers):  # the application does that
@@ -120,8 +142,10 @@ class Gateway:
         if host not in self._listeners.hosts(is_onion=is_onion):
             return None
         if if_none_match is not None and etag_matches(page.etag, if_none_match):
+            self._counts.count_hit(method, key, 304, perf_counter() - started)
             return page.not_modified_lines, b""
         encoded = page.encoded(best_coding(accept_encoding))
+        self._counts.count_hit(method, key, 200, perf_counter() - started)
         return encoded.lines, b"" if method == b"HEAD" else encoded.body
 
     def stop(self) -> None:
@@ -146,10 +170,9 @@ class Gateway:
         return self._tokens.is_valid(LINKS[link[1]] if link[1] else LETTER_LINKS[link[2]], link[3])
 
     def _cached(self, scope: Scope) -> CachedResponse | None:
-        path, query = scope["path"], scope["query_string"]
-        if scope["method"] == "OPTIONS" or "?" in path:  # an escaped "?" is part of the path, not of the key
+        if scope["method"] == "OPTIONS" or "?" in scope["path"]:  # an escaped "?" is part of the path, not of the key
             return None
-        return self._pages.fresh.get(f"{path}?{query.decode('latin-1')}" if query else path)
+        return self._pages.fresh.get(_key(scope))
 
     def is_same_origin(self, scope: Scope) -> bool:
         """Return whether an unsafe request comes from our pages, or from no page (public routes use no cookie)."""
@@ -164,9 +187,10 @@ class Gateway:
         # origin is "null" too, are cross-site by it.
         return origin is None or origin in self._origins or (origin == b"null" and site == b"same-origin")
 
-    def _adding_headers(self, send: Send) -> Send:
+    def _adding_headers(self, send: Send, statuses: list[int]) -> Send:
         async def sending(message: Message) -> None:
             if message["type"] == "http.response.start":
+                statuses.append(message["status"])
                 message["headers"] = self._add_missing_headers(list(message["headers"]))
             await send(message)
 
@@ -184,6 +208,13 @@ class Gateway:
             name == b"content-type" and value.startswith(_PAGE) for name, value in headers
         )
         return [CLOSE] if is_page else []
+
+
+def _key(scope: Scope) -> str:
+    """Return the address of a page in the cache."""
+    path: str = scope["path"]
+    query: bytes = scope["query_string"]
+    return f"{path}?{query.decode('latin-1')}" if query else path
 
 
 def _request_headers(headers: list[Header]) -> tuple[bytes | None, bytes | None, bytes | None]:

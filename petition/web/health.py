@@ -5,12 +5,13 @@ import contextlib
 import hmac
 from datetime import UTC, datetime, timedelta
 
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from petition.core import database, stored_keys
+from petition.core import metrics as figures
 from petition.core.database import Connection
 from petition.core.encryption import Wrapper
 from petition.core.errors import SettingsError, Unavailable
@@ -70,7 +71,8 @@ async def metrics(request: Request) -> Response:
     with contextlib.suppress(Unavailable, TimeoutError):  # the rest is worth having without these
         async with asyncio.timeout(READY_TIMEOUT), http.services_of(request).database.connection() as conn:
             await mail_figures.read(conn)
-    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST, headers=NO_STORE)
+    http.services_of(request).letters.note_figures()
+    return Response(figures.render(), media_type=CONTENT_TYPE_LATEST, headers=NO_STORE)
 
 
 async def robots(request: Request) -> Response:

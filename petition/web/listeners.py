@@ -58,6 +58,11 @@ class Listeners:
             return True
         return not is_onion and scope["path"] in ANY_HOST and host not in self._onion_hosts
 
+    def is_proxy(self, scope: Mapping[str, Any]) -> bool:
+        """Return whether a trusted proxy has connected, and not Tor."""
+        peer = scope["client"][0] if scope.get("client") else None
+        return bool(self._trusted and peer and ONION_CLIENT not in scope and client_networks.is_in(peer, self._trusted))
+
     def identify(self, scope: MutableMapping[str, Any], host: bytes | None) -> ClientNetwork | None:
         """Set ``scope["network"]``, and take the forwarding headers out; return the network.
 

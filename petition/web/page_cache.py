@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
+from petition.core import metrics
 from petition.core.errors import Unavailable
 from petition.web.content_codings import Coding, best_coding, compress, compress_hard
 
@@ -217,8 +218,10 @@ class PageCache:
                 if key not in self._stale:
                     self._render_locks.pop(key, None)  # else locks of addresses without a page would accumulate
                 elif isinstance(error, Unavailable):
+                    metrics.PAGES.labels("stale").inc()
                     return self._stale[key]
                 raise
+            metrics.PAGES.labels("rendered").inc()
             if purges != self._purges[group]:  # it may show what has to disappear
                 return page
             earlier = self._stale.get(key)

@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager
 import uvicorn
 from uvicorn.supervisors import Multiprocess
 
-from petition.core import child_processes, logs
+from petition.core import child_processes, logs, metric_cells
 from petition.core.database import schema_number
 from petition.core.errors import PetitionError
 from petition.core.settings import Process, Settings, load
@@ -43,7 +43,7 @@ def run(settings: Settings, workers: int) -> None:
     config = configuration("petition.web.server:from_environment", settings.host, settings.port, workers)
     # Each process loads the settings again, and the port may be from the command line.
     os.environ["PORT"] = str(settings.port)
-    with listening(settings) as sockets:
+    with listening(settings) as sockets, metric_cells.shared_folder():
         _note_start(settings, workers)
         Multiprocess(config, sockets=sockets).run()
 

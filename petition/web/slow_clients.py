@@ -6,6 +6,8 @@ The bounds and their reasons are in docs/decisions/overload.md.
 import asyncio
 from typing import Protocol
 
+from petition.core import metrics
+
 BODY_INTERVAL = 10.0  # seconds; in each of them at least MIN_BODY arrives
 MIN_BODY = 4096  # bytes: the slowest mobile network brings ten times as much
 WRITE_TIMEOUT = 20.0  # seconds in which a client that is behind has to read something
@@ -43,6 +45,7 @@ class BodyWatch:
     def _check(self, received_before: int) -> None:
         received = self._sender.received
         if received - received_before < MIN_BODY and not self._sender.is_body_held_up():
+            metrics.CONNECTIONS_CLOSED.labels("slow_body").inc()
             self._sender.evict()
         else:
             self._start(received)
@@ -65,6 +68,7 @@ class ReaderWatch:
 
     def _check(self, unread_before: int) -> None:
         if self._transport.get_write_buffer_size() >= unread_before:
+            metrics.CONNECTIONS_CLOSED.labels("not_read").inc()
             self._transport.abort()
         else:
             self._start()

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from petition.captcha import hcaptcha_service
+from petition.core import metrics
 from petition.core.client_networks import ONION, ONION_SERVICE, ClientNetwork
 from petition.core.errors import TooMany
 from petition.core.limits import Limits
@@ -39,7 +40,8 @@ class MinuteLimit:
     what the others of a network send (docs/decisions/no-meter.md).
     """
 
-    def __init__(self, limit: int, max_prefixes: int = MAX_PREFIXES) -> None:
+    def __init__(self, limit: int, max_prefixes: int = MAX_PREFIXES, *, name: str = "other") -> None:
+        self._hits = metrics.LIMITS.labels(name)
         self._limit = limit
         self._max_prefixes = max_prefixes
         self._minute = -1
@@ -58,6 +60,7 @@ class MinuteLimit:
             self._key = secrets.token_bytes(16)
         limits = [(prefix, limit) for prefix, limit in network.limits(self._limit) if prefix not in SHARED]
         if any(self._is_used_up(prefix, limit) for prefix, limit in limits):
+            self._hits.inc()
             raise TooMany("too many requests from this network", retry_after=MINUTE - int(now % MINUTE))
         for prefix, _ in limits:
             self._counts[prefix] = self._counts.pop(prefix, 0) + 1  # the newest is the last
@@ -78,15 +81,17 @@ class Throttle:
     """All limits of one web process. Every method raises ``TooMany``."""
 
     def __init__(self, limits: Limits) -> None:
-        self._read_slots = ConcurrencyLimit()
-        self._form_slots = ConcurrencyLimit(max_waiting=MAX_FORMS_WAITING, timeout=FORM_TIMEOUT)
-        self._verify_slots = ConcurrencyLimit(hcaptcha_service.AT_ONCE, MAX_FORMS_WAITING, hcaptcha_service.PATIENCE)
-        self._probe_slots = ConcurrencyLimit(MAX_PROBES, MAX_PROBES_WAITING, PROBE_TIMEOUT)
-        self._reads = MinuteLimit(limits.reading)
-        self._forms = MinuteLimit(limits.forms)
-        self._api_calls = MinuteLimit(limits.api)
-        self._renders = MinuteLimit(limits.api)
-        self._prints = MinuteLimit(PRINTS)
+        self._read_slots = ConcurrencyLimit(name="reading_slots")
+        self._form_slots = ConcurrencyLimit(max_waiting=MAX_FORMS_WAITING, timeout=FORM_TIMEOUT, name="form_slots")
+        self._verify_slots = ConcurrencyLimit(
+            hcaptcha_service.AT_ONCE, MAX_FORMS_WAITING, hcaptcha_service.PATIENCE, name="captcha_slots"
+        )
+        self._probe_slots = ConcurrencyLimit(MAX_PROBES, MAX_PROBES_WAITING, PROBE_TIMEOUT, name="probe_slots")
+        self._reads = MinuteLimit(limits.reading, name="reading")
+        self._forms = MinuteLimit(limits.forms, name="forms")
+        self._api_calls = MinuteLimit(limits.api, name="api")
+        self._renders = MinuteLimit(limits.api, name="renders")
+        self._prints = MinuteLimit(PRINTS, name="prints")
 
     @asynccontextmanager
     async def read_slot(self, network: ClientNetwork) -> AsyncIterator[None]:

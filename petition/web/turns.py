@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
+from petition.core import metrics
 from petition.core.client_networks import ClientNetwork
 from petition.core.errors import Unavailable
 from petition.web.fair_lines import FairLines
@@ -68,8 +69,14 @@ class ConcurrencyLimit:
     """At most ``max_concurrent`` at a time; further ones wait in fair lines, up to a timeout (seconds)."""
 
     def __init__(
-        self, max_concurrent: int = MAX_CONCURRENT, max_waiting: int = MAX_WAITING, timeout: float = WAIT_TIMEOUT
+        self,
+        max_concurrent: int = MAX_CONCURRENT,
+        max_waiting: int = MAX_WAITING,
+        timeout: float = WAIT_TIMEOUT,
+        *,
+        name: str = "other_slots",
     ) -> None:
+        self._refusals = metrics.LIMITS.labels(name)
         self._free = max_concurrent
         self._max_waiting = max_waiting
         self._waiting = _Waiting(max_waiting, self._release)
@@ -85,6 +92,7 @@ class ConcurrencyLimit:
         if self._free and not self._waiting:
             self._free -= 1
         elif network is None and len(self._waiting) >= self._max_waiting:
+            self._refusals.inc()
             raise Unavailable("too many concurrent requests")
         else:
             await self._wait(line_of(network))
@@ -101,6 +109,7 @@ class ConcurrencyLimit:
         except TimeoutError:
             is_admitted = False
         if not is_admitted:
+            self._refusals.inc()
             raise Unavailable("too many concurrent requests")
 
     def _release(self) -> None:
@@ -127,7 +136,10 @@ class RenderQueue:
             self._is_busy = True
             asyncio.get_running_loop().call_soon(self._admit_next)
             return True
-        return await self._waiting.wait((LINKS if has_token else PAGES, *line_of(network)))
+        is_admitted = await self._waiting.wait((LINKS if has_token else PAGES, *line_of(network)))
+        if not is_admitted:
+            metrics.LIMITS.labels("page_renders").inc()
+        return is_admitted
 
     def _admit_next(self) -> None:
         self._is_busy = self._waiting.admit_next()

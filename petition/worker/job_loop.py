@@ -26,7 +26,7 @@ async def run(step: Callable[[], Awaitable[bool]], stop: asyncio.Event, *, name:
             if backoff.worked() or is_waiting:
                 log.info("job goes on", extra={"task": name})
             is_waiting = False
-            metrics.LAST_STEP.labels(name).set_to_current_time()
+            metrics.LAST_STEP.set_now(name)
             metrics.STEPS.labels(name, "done" if more else "idle").inc()
         except Gone:  # the rows of a letter that was taken down are deleted in a moment
             pass

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 import signal
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from urllib.parse import urlsplit
@@ -186,6 +187,7 @@ async def run_chores(database: Database, chores: list[Chore]) -> dict[str, int |
     """
     counts: dict[str, int | None] = {}
     for name, chore in chores:
+        started = time.monotonic()
         try:
             count = counts[name] = await chore(database)
         except Unavailable:
@@ -195,7 +197,10 @@ async def run_chores(database: Database, chores: list[Chore]) -> dict[str, int |
             metrics.CHORES.labels(name, "failed").inc()
             counts[name] = None
             continue
+        finally:
+            metrics.CHORE_SECONDS.set(time.monotonic() - started, name)
         metrics.CHORES.labels(name, "done").inc()
+        metrics.LAST_CHORE.set_now(name)
         if count:
             log.info("retention", extra={"task": name, "count": count})
             with contextlib.suppress(Unavailable):

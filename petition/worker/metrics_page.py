@@ -8,12 +8,13 @@ import contextlib
 import hmac
 from collections.abc import AsyncIterator
 
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST
 
 from petition.core import metrics
-from petition.core.database import Database
+from petition.core.database import Database, schema_number
 from petition.core.errors import SettingsError, Unavailable
 from petition.core.settings import Settings
+from petition.core.version import version
 from petition.incoming_mail import mail_figures
 
 HOST = "127.0.0.1"
@@ -29,7 +30,7 @@ async def listening(settings: Settings, database: Database) -> AsyncIterator[Non
     if settings.worker_metrics_port is None or settings.metrics_token is None:
         yield
         return
-    metrics.say_what_runs()
+    metrics.say_what_runs(version(), schema_number())
     page = MetricsPage(database, settings.metrics_token)
     try:
         server = await asyncio.start_server(page.answer, HOST, settings.worker_metrics_port, limit=MAX_HEAD)
@@ -68,7 +69,7 @@ class MetricsPage:
         status, body = self._status(head), b""
         if status == 200:
             await self._read_database()
-            body = generate_latest()
+            body = metrics.render()
         is_head = head.startswith(b"HEAD ")
         writer.write(_head_of_answer(status, len(body)) + (b"" if is_head else body))
         await writer.drain()

@@ -4,8 +4,8 @@ import logging
 
 import pytest
 
-from petition.mail import summaries
-from petition.mail.summaries import LogSummary
+from petition.core import log_summaries
+from petition.core.log_summaries import LogSummary
 
 LOG = logging.getLogger("petition.summaries")
 
@@ -18,7 +18,7 @@ def test_the_first_is_logged_at_once_and_the_others_as_a_number(
         summary.note(code=code)
     summary.flush()
     assert [vars(record)["code"] for record in caplog.records] == [451, 554]
-    monkeypatch.setattr(summaries, "INTERVAL", 0.0)
+    monkeypatch.setattr(log_summaries, "INTERVAL", 0.0)
     summary.flush()
     summary.flush()
     assert [(vars(record)["code"], vars(record)["count"]) for record in caplog.records] == [
