@@ -47,8 +47,9 @@ async def _read(request: Request, load: Load[T], position: int) -> T:
             freshness.note(own.age)
 
 
-async def note_act(request: Request) -> None:
-    """Have this client's next readings contain what was committed in this request."""
+async def note_act(request: Request, group: str) -> None:
+    """Have this client's next readings contain what was committed in this request, and pages of ``group`` too."""
     reading = http.services_of(request).reading
     if reading.replicas:
+        reading.changes.add(group)
         reading.acts.add(http.network_of(request).narrowest, await reading.position())

@@ -73,7 +73,7 @@ async def act(visit: Visit) -> Response:
                 await self_service.withdraw(database, letter, signature_id)
             case "delete":
                 await self_service.delete(database, letter, signature_id)
-                await _refresh(visit)
+                await _refresh(visit, letter)
                 return visit.redirect(f"/{letter.slug}/deleted")
             case _:
                 raise Refused(UNKNOWN_ACT)
@@ -82,7 +82,7 @@ async def act(visit: Visit) -> Response:
     except Refused as refused:
         shown_form = visit.refused_form(form, {refused.field: refused.message})
         return await _page(visit, published, signature_id, shown_form, status=422)
-    await _refresh(visit)
+    await _refresh(visit, letter)
     return visit.redirect(f"/signature/{visit.token}?done={action}{'&unread=' if unread else ''}{'+'.join(unread)}")
 
 
@@ -102,9 +102,9 @@ async def _choose_mail(visit: Visit, letter: Letter, signature_id: SignatureId, 
             await self_service.start_updates(database, letter, signature_id, sealer, form.get("email", ""), keeper)
 
 
-async def _refresh(visit: Visit) -> None:
+async def _refresh(visit: Visit, letter: Letter) -> None:
     """Have this process drop a name that was taken back before it answers, not only at the next poll."""
-    await visit.note_act()
+    await visit.note_act(letter.slug)
     with suppress(Unavailable):
         await visit.services.letters.refresh_now()
 

@@ -102,9 +102,9 @@ class Visit:
         """Read what a cached page of ``group`` shows, from a replica if one has all changes that are known."""
         return await reads.read_page(self.request, group, load)
 
-    async def note_act(self) -> None:
-        """Have this client's next readings contain what this request has committed."""
-        await reads.note_act(self.request)
+    async def note_act(self, group: str) -> None:
+        """Have this client's next readings contain what this request has committed, and cached pages of ``group``."""
+        await reads.note_act(self.request, group)
 
     def refused_form(self, values: Mapping[str, str], errors: Mapping[str, str]) -> ShownForm:
         """Return the form to show again; ``errors`` are message ids by field ("" is the whole form)."""
