@@ -2,13 +2,16 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import TypeVar
 
 from petition.core import replicas
-from petition.core.database import Record, connect, schema_number
+from petition.core.database import Connection, Record, connect, lost_connections_are_unavailable, schema_number
 from petition.core.errors import PetitionError, Unavailable
-from petition.core.replicas import Identity
+from petition.core.replicas import Identity, Load
 from petition.core.service_urls import each_server
 from petition.core.settings import Settings
+
+T = TypeVar("T")
 
 PATIENCE = 5.0  # seconds for a server to answer
 CURES = {
@@ -26,7 +29,7 @@ async def findings(settings: Settings) -> AsyncIterator[str]:
     if settings.database_url is None or settings.database_read_url is None:
         return
     try:
-        row = await _ask(settings.database_url, replicas.PRIMARY)
+        row = await _ask(settings.database_url, _primary)
     except PetitionError:
         return  # that the primary is away is a finding of its own
     identity, position = replicas.identity_in(row), replicas.position_in(row)
@@ -37,8 +40,8 @@ async def findings(settings: Settings) -> AsyncIterator[str]:
 
 async def _trouble(url: str, identity: Identity, position: int, max_age: int) -> str | None:
     try:
-        row = await _ask(url, replicas.STANDBY)
-        if trouble := replicas.trouble_in(row, identity, schema_number()):
+        _, trouble = await _ask(url, lambda conn: replicas.examine(conn, identity, schema_number()))
+        if trouble:
             return f"{trouble}; {CURES.get(trouble, LATER_SCHEMA)}"
         if await _until(lambda: _has(url, position), max_age):
             return None
@@ -51,7 +54,8 @@ async def _trouble(url: str, identity: Identity, position: int, max_age: int) ->
 
 
 async def _has(url: str, position: int) -> bool:
-    return bool((await _ask(url, replicas.POSITION))["position"] >= position)
+    row = await _ask(url, lambda conn: conn.fetchrow(replicas.POSITION))
+    return row is not None and bool(row["position"] >= position)
 
 
 async def _until(is_so: Callable[[], Awaitable[bool]], seconds: float) -> bool:
@@ -63,15 +67,20 @@ async def _until(is_so: Callable[[], Awaitable[bool]], seconds: float) -> bool:
     return await is_so()
 
 
-async def _ask(url: str, statement: str) -> Record:
-    """Return a statement's only row. Raises ``Unavailable``."""
+async def _primary(conn: Connection) -> Record:
+    [row] = await conn.fetch(replicas.PRIMARY)
+    return row
+
+
+async def _ask(url: str, load: Load[T]) -> T:
+    """Return what ``load`` reads. Raises ``Unavailable``."""
     try:
         async with asyncio.timeout(PATIENCE):
             conn = await connect(url)
             try:
-                [row] = await conn.fetch(statement)
+                with lost_connections_are_unavailable():
+                    return await load(conn)
             finally:
                 conn.terminate()
     except TimeoutError as error:
         raise Unavailable("the server does not answer") from error
-    return row

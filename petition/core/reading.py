@@ -27,7 +27,7 @@ T = TypeVar("T")
 INTERVAL = 0.5  # seconds between two looks at primary and replicas
 NEWEST = 2**63 - 1  # a position that no replica has reached
 POOL_SIZE = 10  # connections to one replica
-MAX_SILENCE = 2.0  # seconds without a sample after which the primary counts as away
+MAX_SILENCE = 1.0  # seconds without a sample after which the primary counts as away
 MAX_ACTS = 10_000  # the newest acts that are remembered
 REMEMBERED = 60.0  # seconds; what a replica has is never older where it is read from
 

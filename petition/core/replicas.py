@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from petition.core import metrics
-from petition.core.database import Connection, Database, Record, ServerError
+from petition.core.database import Connection, Database, Record, ServerError, applied_number
 from petition.core.errors import Unavailable
 
 log = logging.getLogger(__name__)
@@ -47,8 +47,7 @@ SELECT pg_is_in_recovery() AS is_standby, coalesce(pg_last_wal_replay_lsn() - '0
                 (SELECT greatest(c.timeline_id, r.min_recovery_end_timeline)
                  FROM pg_control_checkpoint() c, pg_control_recovery() r)) AS timeline,
        (SELECT system_identifier FROM pg_control_system()) AS system,
-       (SELECT oid::bigint FROM pg_database WHERE datname = current_database()) AS database,
-       (SELECT coalesce(max(number), 0) FROM migration) AS schema
+       (SELECT oid::bigint FROM pg_database WHERE datname = current_database()) AS database
 """
 
 # Before each reading, on its connection: behind a proxy or a name with several addresses it may be any server's.
@@ -137,14 +136,14 @@ class Replica:
             return
         try:
             async with lent_until(asyncio.timeout(PATIENCE), self._database) as conn:
-                row = await conn.fetchrow(STANDBY)
+                row, trouble = await examine(conn, identity, schema)
         except Unavailable as error:
             self._end(str(error).replace("DATABASE_URL", "DATABASE_READ_URL"))
         except ServerError:  # replay has cancelled the statement: it is as it was
             return
         else:
-            self.age = age_of(row["position"]) if row and row["is_standby"] else None
-            self._set_trouble(trouble_in(row, identity, schema))
+            self.age = age_of(row["position"]) if row["is_standby"] else None
+            self._set_trouble(trouble)
         self._say()
 
     def note_failure(self, trouble: str) -> None:
@@ -189,17 +188,27 @@ class Replica:
         metrics.REPLICA_AGE.set(float("nan") if self.age is None else self.age, self.name)
 
 
-def trouble_in(row: Record | None, identity: Identity, schema: int) -> str | None:
+async def examine(conn: Connection, identity: Identity, schema: int) -> tuple[Record, str | None]:
+    """Return a server's row of ``STANDBY``, and what keeps it from being a replica of the primary's.
+
+    ``schema`` is the number of the newest migration that this code needs.
+    """
+    [row] = await conn.fetch(STANDBY)
+    trouble = trouble_in(row, identity)
+    if trouble is None and (number := await applied_number(conn)) < schema:
+        trouble = OTHER_SCHEMA.format(number, schema)
+    return row, trouble
+
+
+def trouble_in(row: Record, identity: Identity) -> str | None:
     """Return what keeps a server with this row of ``STANDBY`` from being a replica of the primary's, or None."""
-    if row is None or not row["is_standby"]:
+    if not row["is_standby"]:
         return NO_STANDBY
     if row["system"] != identity.system:
         return OTHER_SYSTEM
     if row["database"] != identity.database:
         return OTHER_DATABASE
-    if row["timeline"] < identity.timeline:
-        return OTHER_TIMELINE
-    return None if row["schema"] >= schema else OTHER_SCHEMA.format(row["schema"], schema)
+    return OTHER_TIMELINE if row["timeline"] < identity.timeline else None
 
 
 def position_in(row: Record) -> int:

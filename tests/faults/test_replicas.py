@@ -362,7 +362,7 @@ async def test_what_is_no_replica(primary: Node, standby: Node, site: Installati
     assert await findings(site, primary, standby.url) == []
     for url, trouble in (
         (primary.url, f"{primary.name}: {replicas.NO_STANDBY}"),
-        (other, f"{standby.name}: the database has not been migrated"),
+        (other, f"{standby.name}: {replicas.OTHER_DATABASE}"),
         (f"postgresql://petition@127.0.0.1:{9}/petition", "127.0.0.1:9: the database cannot be reached"),
     ):
         [finding] = await findings(site, primary, url)
