@@ -11,14 +11,14 @@ STEP = "10 minutes"  # an hour has a whole number of steps
 MAX_SMALL = 1000  # signatures; a letter with as many moves at once, also if some are withdrawn later
 MIN_COUNTRY = 10  # people; a country with fewer is not named
 
-_THIS_STEP = f"date_bin('{STEP}', now(), 'epoch'::timestamptz)"
+THIS_STEP = f"date_bin('{STEP}', now(), 'epoch'::timestamptz)"
 
 # A step of another ten minutes than these; also of later ones, after a clock that was ahead was put right.
-_IS_OF_ANOTHER_STEP = f"date_bin('{STEP}', {{}}, 'epoch'::timestamptz) <> {_THIS_STEP}"
+_IS_OF_ANOTHER_STEP = f"date_bin('{STEP}', {{}}, 'epoch'::timestamptz) <> {THIS_STEP}"
 
 # When a signature of a sensitive letter is listed: with the next step. In between the order is that of random ids.
 LISTED_AT = f"""
-(SELECT CASE WHEN l.sensitive THEN {_THIS_STEP} + interval '{STEP}' ELSE now() END FROM letter l WHERE l.id = u.letter)
+(SELECT CASE WHEN l.sensitive THEN {THIS_STEP} + interval '{STEP}' ELSE now() END FROM letter l WHERE l.id = u.letter)
 """
 
 # One statement, so that count and list are of one moment. Of two processes the second changes nothing.

@@ -8,21 +8,30 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections import Counter
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 
 from petition.core import metrics
 from petition.core.backoff import Backoff
-from petition.core.database import Connection, Database, Record
+from petition.core.database import Connection, Database
 from petition.core.encryption import Wrapper
 from petition.core.errors import Gone, NotFound, Unavailable
 from petition.core.ids import LetterId
-from petition.letters import addressee_queries, count_step_queries, employer_queries, queries, switch_queries
+from petition.letters import (
+    addressee_queries,
+    count_step_queries,
+    employer_queries,
+    queries,
+    status_queries,
+    switch_queries,
+)
 from petition.letters.keys import keys_of
-from petition.letters.model import Counts, Letter, State
-from petition.letters.switches import NOTHING, InstallationNotices, Setting, Switches
+from petition.letters.letter_memory import LetterMemory
+from petition.letters.model import Counts, Letter
+from petition.letters.status_queries import Look
+from petition.letters.statuses import Changes, LetterStatus, Statuses
+from petition.letters.switches import InstallationNotices
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +39,6 @@ INTERVAL = 0.5  # seconds between two looks at the database
 MAX_INTERVAL = 10.0  # while they fail for another reason than an outage
 SPACING = 0.05  # seconds at least between two polls for the sake of unknown addresses
 MAX_SLUG = 64
-MAX_LETTERS = 500  # letters whose text is held at once
 INDEX_LENGTH = 200
 
 
@@ -49,18 +57,6 @@ class PublishedLetter:
         return self.counted_at.astimezone(UTC).date()
 
 
-@dataclass(frozen=True, slots=True)
-class _LetterStatus:
-    id: LetterId
-    revision: int
-    purges: int
-    state: State
-    counts: Counts
-    counted_at: datetime
-    switches: Switches
-    is_stepped: bool = False
-
-
 class PublishedLetters:
     """What the web knows of letters without asking the database.
 
@@ -73,17 +69,14 @@ class PublishedLetters:
         self._database = database
         self._wrapper = wrapper
         self._notices = notices or InstallationNotices()
-        self._statuses: dict[str, _LetterStatus] = {}
-        self._slugs: dict[LetterId, str] = {}
-        self._letters: dict[str, Letter] = {}
-        self._taken_down: Mapping[LetterId, str] = {}
+        self._statuses = Statuses()
+        self._memory = LetterMemory()
         self._listeners: list[Callable[[str], None]] = []
         self._taken_down_listeners: list[Callable[[str], None]] = []
         self._hidden_listeners: list[Callable[[str], None]] = []
         self._poll_lock = asyncio.Lock()
         self._next_poll: asyncio.Task[None] | None = None
         self._last_poll_at = float("-inf")
-        self._day: date | None = None  # of the last poll
         self.is_database_up = False  # did the last look succeed?
 
     def on_change(self, listener: Callable[[str], None]) -> None:
@@ -103,52 +96,70 @@ class PublishedLetters:
 
         Raises ``NotFound``, ``Gone``, or ``Unavailable`` if it is not in memory and cannot be.
         """
-        if slug not in self._statuses and len(slug) <= MAX_SLUG and slug not in self._taken_down.values():
+        status = await self._find(slug)
+        letter = self._memory.get(slug)
+        if letter is None or letter.id != status.id or letter.revision < status.revision:
+            letter = await self._reload(status, letter)
+        switches = self._statuses.switches(status)
+        if letter.state is not status.state or letter.switches != switches:
+            letter = replace(letter, state=status.state, switches=switches)
+        counts, counted_at = self._counts(status)
+        return PublishedLetter(letter, counts, counted_at, is_stepped=status.stepped_at is not None)
+
+    async def check(self, slug: str) -> None:
+        """Return if a letter is published, without reading its text.
+
+        Raises ``NotFound``, ``Gone``, or ``Unavailable`` if that is not known.
+        """
+        await self._find(slug)
+
+    async def _find(self, slug: str) -> LetterStatus:
+        if self._statuses.get(slug) is None and len(slug) <= MAX_SLUG and not self._statuses.is_gone(slug):
             await self.refresh_now()
         status = self._statuses.get(slug)
         if status is None:
-            raise Gone("the letter was taken down") if slug in self._taken_down.values() else NotFound("no such letter")
-        letter = self._letters.get(slug)
-        if letter is None or letter.id != status.id or letter.revision < status.revision:
-            letter = await self._reload(slug, status, letter)
-        if letter.state is not status.state or letter.switches != status.switches:
-            letter = replace(letter, state=status.state, switches=status.switches)
-        return PublishedLetter(letter, status.counts, status.counted_at, status.is_stepped)
+            raise Gone("the letter was taken down") if self._statuses.is_gone(slug) else NotFound("no such letter")
+        return status
 
     def counts(self, slug: str) -> tuple[Counts, datetime] | None:
         """Return a published letter's count and when it was taken, or None if no such letter is in memory."""
         status = self._statuses.get(slug)
-        return None if status is None else (status.counts, status.counted_at)
+        return None if status is None else self._counts(status)
+
+    def _counts(self, status: LetterStatus) -> tuple[Counts, datetime]:
+        counted_at = status.stepped_at or self._statuses.polled_at
+        return self._statuses.counts(status), counted_at or datetime.now(UTC)
 
     async def by_id(self, letter_id: LetterId) -> PublishedLetter:
         """Return the published letter with this id. Raises ``NotFound``, ``Gone`` or ``Unavailable``."""
-        if letter_id not in self._slugs and letter_id not in self._taken_down:
+        if self._statuses.slug_of(letter_id) is None:
             await self.refresh_now()
-        if letter_id in self._taken_down:
-            raise Gone("the letter was taken down")
-        if letter_id not in self._slugs:
+        slug = self._statuses.slug_of(letter_id)
+        if slug is None:
             raise NotFound("there is no such letter")
-        return await self.get(self._slugs[letter_id])
+        return await self.get(slug)
 
     async def index(self, limit: int = INDEX_LENGTH) -> list[PublishedLetter]:
-        """Return the open letters, newest first."""
-        return await self._in_states({State.OPEN}, limit)
+        """Return the open letters, newest first. Raises ``Unavailable``."""
+        return [await self.get(slug) for slug in (await self._in_order(are_open=True))[:limit]]
 
     async def closed(self, limit: int = INDEX_LENGTH) -> list[PublishedLetter]:
-        """Return the letters that take no more signatures, newest first."""
-        return await self._in_states({State.CLOSED, State.ARCHIVED}, limit)
+        """Return the letters that take no more signatures, newest first. Raises ``Unavailable``."""
+        return [await self.get(slug) for slug in (await self._in_order(are_open=False))[:limit]]
 
-    async def _in_states(self, states: Collection[State], limit: int) -> list[PublishedLetter]:
-        slugs = [slug for slug, status in self._statuses.items() if status.state in states]
-        return [await self.get(slug) for slug in slugs[:limit]]
+    async def _in_order(self, *, are_open: bool) -> Sequence[str]:
+        if self._statuses.polled_at is None:
+            await self.refresh_now()
+        return self._statuses.in_order(are_open=are_open)
 
     def note_figures(self) -> None:
         """Set the figures of all letters together."""
         metrics.LETTERS.clear()
-        for state, number in Counter(status.state for status in self._statuses.values()).items():
+        numbers, people, organizations = self._statuses.figures()
+        for state, number in numbers.items():
             metrics.LETTERS.set(number, state.value)
-        metrics.COUNTED.set(sum(status.counts.people for status in self._statuses.values()), "person")
-        metrics.COUNTED.set(sum(status.counts.organizations for status in self._statuses.values()), "organization")
+        metrics.COUNTED.set(people, "person")
+        metrics.COUNTED.set(organizations, "organization")
 
     async def watch(self) -> None:
         """Look at the database twice a second until cancelled; a lost database is looked for again and again."""
@@ -171,21 +182,37 @@ class PublishedLetters:
         """Bring states, counts and switches up to date. Raises ``Unavailable``."""
         async with self._poll_lock:
             self._last_poll_at = time.monotonic()
-            async with self._database.connection() as conn:
-                rows = await queries.load_statuses(conn)
-                gone = await queries.taken_down(conn)
-                settings = await switch_queries.switched_on(conn)
-            if any(row["is_step_due"] for row in rows):
-                rows = await self._advance_steps(rows)
-            self._apply(rows, gone, settings)
+            look, statuses = await self._read()
+            if look.is_step_due:
+                if await self._advance_steps():
+                    look, statuses = await self._read()
+                else:  # the database refuses writes
+                    look = replace(look, step=None)  # the next look asks again
+            is_all = not look.follows(self._statuses.look)
+            changes = (self._statuses.replace if is_all else self._statuses.update)(look, statuses)
+            self._tell(changes)
 
-    async def _advance_steps(self, rows: list[Record]) -> list[Record]:
-        """Return the statuses after the steps that are due; ``rows`` while the database refuses writes."""
+    async def _read(self) -> tuple[Look, list[LetterStatus]]:
+        """Return what has moved since the last look: all of it if that was another server's."""
+        async with self._database.connection() as conn:
+            look = await status_queries.look(conn, self._statuses.look)
+            if look.follows(self._statuses.look):
+                rows = await status_queries.statuses_of(conn, look.moved) if look.moved else []
+                is_step_due = any(row["is_step_due"] for row in rows)
+                statuses = [LetterStatus.of(row) for row in rows]
+            else:
+                is_step_due, statuses = False, []
+                async for rows in status_queries.all_statuses(conn):
+                    statuses += [LetterStatus.of(row) for row in rows]
+        return (replace(look, is_step_due=True) if is_step_due else look), statuses
+
+    async def _advance_steps(self) -> bool:
+        """Take the steps that are due; return False while the database refuses writes."""
         with contextlib.suppress(Unavailable):
             async with self._database.transaction() as conn:
                 await count_step_queries.advance(conn)
-                return await queries.load_statuses(conn)
-        return rows
+                return True
+        return False
 
     async def refresh_now(self) -> None:
         """Wait for a poll that began after this call, shared by all callers meanwhile. Raises ``Unavailable``.
@@ -208,70 +235,47 @@ class PublishedLetters:
             self._last_poll_at = time.monotonic()
         await self.refresh()
 
-    def _apply(
-        self, rows: list[Record], gone: Mapping[LetterId, str], settings: list[tuple[int | None, Setting]]
-    ) -> None:
+    def _tell(self, changes: Changes) -> None:
+        """Have all listeners follow what has changed."""
         if not self.is_database_up:
             log.info("database available again")
         self.is_database_up = True
         metrics.DATABASE_UP.set(1)
-        general = [setting for letter, setting in settings if letter is None]
-        self._update_notices(Switches.of(general))
-        switches = (
-            {
-                row["id"]: Switches.of(general, [setting for letter, setting in settings if letter == row["id"]])
-                for row in rows
-            }
-            if settings
-            else {}
-        )
-        before, self._statuses = (
-            self._statuses,
-            {row["slug"]: _status_in(row, switches.get(row["id"], NOTHING)) for row in rows},
-        )
-        self._slugs = {status.id: slug for slug, status in self._statuses.items()}
-        is_new_day = self._begin_day(rows)
-        for slug in before.keys() | self._statuses.keys():
-            if is_new_day or _has_changed(before.get(slug), self._statuses.get(slug)):
-                self._notify(slug)
-            if _hides_names(before.get(slug), self._statuses.get(slug)):
-                for listener in self._hidden_listeners:
-                    listener(slug)
-        self._drop_taken_down(gone)
+        self._update_notices()
+        self._show_counts(changes.moved)
+        for slug in changes.taken_down:
+            self._memory.drop(slug)
+            for kind in ("person", "organization"):
+                metrics.SIGNATURES.remove(slug, kind)
+            for listener in self._taken_down_listeners:
+                listener(slug)
+        for slug in changes.moved:
+            for listener in self._listeners:
+                listener(slug)
+        for slug in changes.names_hidden:
+            for listener in self._hidden_listeners:
+                listener(slug)
 
-    def _begin_day(self, rows: list[Record]) -> bool:
-        """Return whether the database's day (UTC) has changed: pages say for how many days addressees are silent."""
-        before = self._day
-        self._day = rows[0]["polled_at"].astimezone(UTC).date() if rows else before
-        return before is not None and self._day != before
-
-    def _update_notices(self, general: Switches) -> None:
+    def _update_notices(self) -> None:
         """Store what holds for the installation, and invalidate the pages without a letter."""
+        general = self._statuses.installation
         now = general.banners, general.read_only
         if now != (self._notices.banners, self._notices.read_only):
             self._notices.banners, self._notices.read_only = now
             for listener in self._listeners:
                 listener("")
 
-    def _drop_taken_down(self, gone: Mapping[LetterId, str]) -> None:
-        """Forget what is in memory of letters that have been taken down since."""
-        new, self._taken_down = gone.keys() - self._taken_down.keys(), gone
-        for letter in new:
-            self._letters.pop(gone[letter], None)
-            for kind in ("person", "organization"):
-                metrics.SIGNATURES.remove(gone[letter], kind)
-            for listener in self._taken_down_listeners:
-                listener(gone[letter])
+    def _show_counts(self, slugs: Collection[str]) -> None:
+        """Set the metrics of letters that have moved; of the newest open ones if that are too many, as at the start."""
+        if len(slugs) > metrics.MAX_LETTERS:
+            slugs = self._statuses.in_order(are_open=True)[: metrics.MAX_LETTERS]
+        for slug in slugs:
+            if (status := self._statuses.get(slug)) is not None:
+                counts = self._statuses.counts(status)
+                metrics.SIGNATURES.set(counts.people, slug, "person")
+                metrics.SIGNATURES.set(counts.organizations, slug, "organization")
 
-    def _notify(self, slug: str) -> None:
-        status = self._statuses.get(slug)
-        if status is not None:
-            metrics.SIGNATURES.set(status.counts.people, slug, "person")
-            metrics.SIGNATURES.set(status.counts.organizations, slug, "organization")
-        for listener in self._listeners:
-            listener(slug)
-
-    async def _reload(self, slug: str, status: _LetterStatus, old: Letter | None) -> Letter:
+    async def _reload(self, status: LetterStatus, old: Letter | None) -> Letter:
         try:
             async with self._database.connection() as conn:
                 letter = await read(conn, self._wrapper, status.id)
@@ -279,9 +283,7 @@ class PublishedLetters:
             if old is not None and old.id == status.id:
                 return old
             raise
-        if len(self._letters) >= MAX_LETTERS:
-            self._letters.pop(next(iter(self._letters)))
-        self._letters[slug] = letter
+        self._memory.add(letter)
         return letter
 
 
@@ -332,36 +334,3 @@ def _ignore_result(look: asyncio.Task[None]) -> None:
     """Retrieve the exception, or asyncio logs "never retrieved"."""
     if not look.cancelled():
         look.exception()
-
-
-def _status_in(row: Record, switches: Switches) -> _LetterStatus:
-    counts = queries.counts_in(row)
-    return _LetterStatus(
-        id=row["id"],
-        revision=row["revision"],
-        purges=row["purges"],
-        state=State(row["state"]),
-        counts=counts.with_all_hidden() if switches.list_hidden or row["seals_names"] else counts,
-        counted_at=row["counted_at"],
-        switches=switches,
-        is_stepped=row["is_stepped"],
-    )
-
-
-def _has_changed(before: _LetterStatus | None, now: _LetterStatus | None) -> bool:
-    if before is None or now is None:
-        return True
-    # Each step is a change: its time is shown, and the day may be another one.
-    same = before if now.is_stepped else replace(before, counted_at=now.counted_at)
-    return same != now
-
-
-def _hides_names(before: _LetterStatus | None, now: _LetterStatus | None) -> bool:
-    """Return whether a name or a text that cached pages may show was taken back.
-
-    The acts that take something back say so (``purges``); the counts cannot, as one name may come while another goes.
-    """
-    if now is None or before is None:
-        return now is not None and now.switches.list_hidden
-    is_hidden = now.switches.list_hidden and not before.switches.list_hidden
-    return is_hidden or now.purges != before.purges or now.id != before.id

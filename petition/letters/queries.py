@@ -6,32 +6,15 @@ from datetime import date, datetime
 
 from petition.core.database import Connection, Record
 from petition.core.ids import LetterId
-from petition.letters import count_step_queries
 from petition.letters.model import Counts, PackageDigest, Sharing, SlugTaken, State, Tally, Text, Version
 from petition.letters.parties import Party
 
 LETTER_KEYS = "SELECT wrapped_digest_key, wrapped_name_key, kept FROM letter WHERE id = $1"
 
-
-PULSE = f"""
-SELECT l.id, l.slug, l.revision, l.purges, l.effective_state AS state,
-       coalesce(c.people, 0) AS people, coalesce(c.organizations, 0) AS organizations,
-       coalesce(c.hidden, 0) AS hidden, coalesce(c.imported, 0) AS imported,
-       coalesce(c.listed_people, 0) AS listed_people, coalesce(c.listed_organizations, 0) AS listed_organizations,
-       coalesce(c.counted_at, now()) AS counted_at, coalesce(c.is_stepped, false) AS is_stepped,
-       {count_step_queries.IS_DUE} AS is_step_due, now() AS polled_at,
-       (l.publish_at_number IS NOT NULL OR l.publish_at_date IS NOT NULL) AND l.names_published_at IS NULL
-         AS seals_names
-FROM letter l LEFT JOIN published_count c ON c.letter = l.id LEFT JOIN count_step s ON s.letter = l.id
-WHERE l.version IS NOT NULL ORDER BY l.opened_at DESC, l.id DESC
-"""
-
 PACKAGE = """
 SELECT made_at, people + organizations AS total, encode(sha256, 'hex') AS sha256
 FROM package WHERE letter = $1 ORDER BY id DESC LIMIT 1
 """
-
-TAKEN_DOWN = "SELECT id, slug FROM letter WHERE state = 'gone'"
 
 LOAD = """
 SELECT l.*, l.effective_state FROM letter l WHERE l.id = $1 AND l.version IS NOT NULL
@@ -124,16 +107,6 @@ UPDATE letter SET version = $2, revision = revision + 1, purges = purges + 1,
        publish_at = NULL, publish_by = NULL
 WHERE id = $1
 """
-
-
-async def load_statuses(conn: Connection) -> list[Record]:
-    """Return one row for each published letter, newest first: id, slug, revision, state and count."""
-    return await conn.fetch(PULSE)
-
-
-async def taken_down(conn: Connection) -> dict[LetterId, str]:
-    """Return the short names that are not to be used again, each under its letter's id."""
-    return {row["id"]: row["slug"] for row in await conn.fetch(TAKEN_DOWN)}
 
 
 async def load(conn: Connection, letter_id: LetterId) -> Record | None:

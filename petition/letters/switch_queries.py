@@ -89,4 +89,8 @@ async def last_switched(conn: Connection, letter_id: LetterId | None, name: Swit
 
 
 def setting_in(row: Record) -> Setting:
-    return Setting(Switch(row["name"]), row["value"], row["texts"])
+    return setting_of(row["name"], row["value"], row["texts"])
+
+
+def setting_of(name: str, value: str, texts: Texts) -> Setting:
+    return Setting(Switch(name), value, texts)

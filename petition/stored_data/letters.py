@@ -30,7 +30,7 @@ TABLES = (
                 "id slug state goal next_goals opened_at closes_at closed_at names_in_search rules_version version"
                 " revision purges created_at sensitive publish_at publish_by opening reminder goal_reached"
                 " kept publish_at_number publish_at_date names_due_at names_published_at"
-                " names_until names_days names_ended_at names_erased_at",
+                " names_until names_days names_ended_at names_erased_at moved",
                 N_("what readers see, and numbers of the program"),
             ),
             secret(
@@ -64,18 +64,18 @@ TABLES = (
         N_("news on a letter"),
         "letter id state texts shown revision written_at published_at edited_at publish_at publish_by",
     ),
-    _public("switch", N_("kill switches"), "letter name value texts former_value former_texts revision since"),
+    _public("switch", N_("kill switches"), "letter name value texts former_value former_texts revision since moved"),
     _public(
         "count",
         N_("the count"),
-        "letter people organizations hidden imported changed_at listed_people listed_organizations",
+        "letter people organizations hidden imported changed_at listed_people listed_organizations moved",
         words.TO_COUNT,
     ),
     _public(
         "count_step",
         N_("the count of a small sensitive letter, as readers see it"),
         "letter stepped_at is_small people organizations hidden imported listed_people listed_organizations"
-        " signature_ids hours partners countries evidence",
+        " signature_ids hours partners countries evidence moved",
         words.TO_COUNT,
     ),
     _public("count_hour", N_("how the count moved"), "letter hour people organizations listed", words.TO_COUNT),

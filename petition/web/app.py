@@ -44,7 +44,7 @@ from petition.web.desk import routes as desk
 from petition.web.embeds import builder, frame, oembed
 from petition.web.embeds import endpoints as embeds
 from petition.web.gateway import SAFE, App, Gateway
-from petition.web.page_cache import ALL, PageCache
+from petition.web.page_cache import ALL, PageCache, list_group
 from petition.web.public import routes as public
 from petition.web.services import Services
 from petition.web.share_card_cache import CardCache
@@ -130,9 +130,11 @@ def build_services(
         letters.on_taken_down(reading.hidden_names.add)
         letters.on_names_hidden(reading.hidden_names.add)
     letters.on_change(pages.invalidate)
+    letters.on_change(lambda slug: pages.invalidate(list_group(slug)))
     letters.on_change(lambda _slug: pages.invalidate(ALL))
-    letters.on_taken_down(pages.purge)
-    letters.on_names_hidden(pages.purge)  # stale copies too, which are served while the database is down
+    for purge in (pages.purge, lambda slug: pages.purge(list_group(slug))):
+        letters.on_taken_down(purge)
+        letters.on_names_hidden(purge)  # stale copies too, which are served while the database is down
     letters.on_taken_down(cards.purge)
     streams.attach(letters)
     return Services(

@@ -313,6 +313,30 @@ class GuardedProtocol(HttpToolsProtocol):
             self.parser.get_method(), self.url, self.headers, is_onion=self._onion_client is not None
         )
 
+    # A response that lasts
+
+    def hand_over(self, successor: asyncio.Protocol) -> asyncio.Transport | None:
+        """Give the connection to another protocol, for the response to the request that is being answered.
+
+        Return None if it is being closed. Otherwise this object must not be used any more: it lets go of all it holds,
+        also of what holds it, so that it is freed at once and not by the garbage collector.
+        """
+        transport, cycle = self.transport, self._running
+        if cycle is None or transport.is_closing():
+            return None
+        self._cancel_timer()
+        self._end_body()
+        self._unset_keepalive_if_required()
+        self.resume_writing()
+        self.open_connections.discard(self)
+        self.connections.discard(self)
+        self.pipeline.clear()
+        self.flow.resume_reading()
+        transport.set_protocol(successor)
+        cycle.disconnected = cycle.response_complete = True  # for the server: nothing is to be sent
+        self.parser = self.cycle = self._running = None  # type: ignore[assignment]
+        return transport
+
     # The body: how fast it arrives
 
     def _end_body(self) -> None:

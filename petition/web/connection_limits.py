@@ -59,7 +59,7 @@ class OpenConnections:
             of_network[connection] = None
             self._counts.update(prefixes)
         if self._limit is None:
-            self._limit = min(MAX_CONNECTIONS, max_files() - OTHER_FILES)
+            self._limit = max_connections()
         if len(self._all) >= self._limit:
             self._evict(self._all, self._limit)
         self._all[connection] = None
@@ -118,6 +118,16 @@ class OpenConnections:
         counts = [-self._counts[prefix] for prefix in connection.prefixes] or [0]
         is_spared = idle_since is None and -counts[-1] <= FEW
         return is_spared, counts, idle_since is None, idle_since or 0.0
+
+
+def max_connections() -> int:
+    """Return how many connections may be open beside those that listen to a count."""
+    return min(MAX_CONNECTIONS, (max_files() - OTHER_FILES) // 2)
+
+
+def max_streams() -> int:
+    """Return how many may listen to a count: for them there is a file each, beside those of all other connections."""
+    return max_files() - OTHER_FILES - max_connections()
 
 
 def max_files() -> int:

@@ -1,17 +1,17 @@
 """The count as Server-Sent Events: each event is encoded once for all listeners, and no write waits for a slow one.
 
-Raw ASGI, because a framework's request and response take five times the memory a listener may. A listener costs its
-connection, one task that waits for the disconnect, and an entry in a set; one loop does all writing. The format is
-WHATWG HTML, 9.2.
+A listener costs its connection and one small object: once the request is accepted, the connection is taken from the
+server with all that it holds for a request (``uvicorn_responses``), and only written to. The format is that of WHATWG
+HTML, 9.2.
 """
 
 import asyncio
 import json
 import random
-from collections import Counter
-from collections.abc import Awaitable, Callable, Collection, Coroutine, MutableMapping
+from collections.abc import Callable, Collection, Coroutine, MutableMapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import chain, islice
 from typing import Any
 
 from petition.core import metrics
@@ -19,25 +19,25 @@ from petition.core.client_networks import ClientNetwork
 from petition.core.settings import Settings
 from petition.letters.model import Counts
 from petition.letters.published import PublishedLetters
-from petition.web import uvicorn_responses
+from petition.web import connection_limits, uvicorn_responses
 from petition.web.fair_lines import FairLines
 from petition.web.headers import common_headers
+from petition.web.slow_clients import WRITE_BUFFER
 from petition.web.turns import line_of
 
 Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Coroutine[Any, Any, None]]
 
 MIN_INTERVAL = 1.0  # seconds between two events of a letter
 HEARTBEAT = 15.0  # seconds; proxies close connections that are silent for thirty or sixty
 MAX_SECONDS = 3600.0  # of a stream; then the browser reconnects, perhaps to another process
 MAX_BYTES = 8 * 1024  # of a stream; then the browser reconnects: some networks freeze connections after 16 KB
-MAX_LISTENERS = 6000  # of one process; further ones have to poll
+MAX_LISTENERS = 100_000  # of one process, if it may open as many files; further ones have to poll
 MAX_PER_NETWORK = 500  # enough for a university behind one address; no single machine takes all slots
-SHARE = (
-    100  # when all slots are taken, one in so many is freed at once, so that choosing costs little for each newcomer
-)
+SAMPLE = 2000  # listeners of which those are chosen that make room: to compare all would hold up everything else
+SHARE = 100  # when all slots are taken, one in so many of the sample is freed at once
 PREFIX, SUFFIX = "/api/v1/letters/", "/events"
+SERVERS_SEND = "petition.send"  # in the ASGI scope: the server's own, by which it can be asked for the connection
 WRITE_BATCH = 250  # listeners written to before the event loop runs other tasks
 RETRY = (3000, 8000)  # milliseconds until a browser reconnects, spread so that a restart causes no storm
 
@@ -51,20 +51,78 @@ HEADERS = [
 ]
 
 
-class Listener:
-    """One open connection. Slots, and a task that only waits: thousands of these are open at once."""
+@dataclass(slots=True)
+class ListeningNetwork:
+    """A network and how many listen from it: one object for all of them."""
 
-    __slots__ = ("bytes_left", "channel", "expires_at", "has_slot", "is_current", "network", "send", "task")
+    network: ClientNetwork
+    size: int = 0
 
-    def __init__(self, channel: "Channel", network: ClientNetwork, send: Send, *, is_current: bool) -> None:
-        self.channel = channel
-        self.is_current = is_current  # has the last count sent (Last-Event-ID)
-        self.send = send
-        self.network = network
-        self.has_slot = True
+
+class EventBytes:
+    """Bytes for many listeners, framed once: in chunks, and bare for HTTP/1.0, which has none (RFC 9112, 6.1)."""
+
+    __slots__ = ("bare", "chunked")
+
+    def __init__(self, data: bytes) -> None:
+        self.bare = data
+        self.chunked = b"%x\r\n%b\r\n" % (len(data), data) if data else b""
+
+
+class Listener(asyncio.Protocol):
+    """One open connection, in the server's place. Slots, and nothing else: tens of thousands of these are open."""
+
+    __slots__ = ("bytes_left", "channel", "expires_at", "is_behind", "is_chunked", "network", "streams", "transport")
+
+    def __init__(self, streams: "CountStreams", channel: "Channel", network: ListeningNetwork) -> None:
+        self.streams, self.channel, self.network = streams, channel, network
         self.bytes_left = MAX_BYTES
-        self.task = asyncio.current_task()
         self.expires_at = asyncio.get_running_loop().time() + MAX_SECONDS * random.uniform(0.8, 1)  # noqa: S311
+        self.is_behind = False
+        self.is_chunked = True
+        self.transport: asyncio.Transport | None = None
+
+    def begin(self, connection: uvicorn_responses.TakenConnection, headers: bytes, first: bytes) -> None:
+        """Answer the request, and go on with the first event."""
+        self.transport, self.is_chunked = connection.transport, connection.is_chunked
+        self.is_behind = self.transport.get_write_buffer_size() > WRITE_BUFFER
+        frame = EventBytes(first)
+        body = frame.chunked if self.is_chunked else frame.bare
+        self.transport.write(connection.head + headers + b"\r\n" + body)
+
+    def write(self, frame: EventBytes) -> None:
+        """Send it, and end the stream if that was enough; disconnect a listener that does not read."""
+        if self.is_behind:
+            self.drop()
+        elif self.transport is not None:
+            data = frame.chunked if self.is_chunked else frame.bare
+            self.transport.write(data)
+            self.bytes_left -= len(data)
+            if self.bytes_left <= 0:
+                self.end()
+
+    def end(self) -> None:
+        """End the stream; what is not read yet still can be."""
+        if self.transport is not None and not self.transport.is_closing():
+            if self.is_chunked:
+                self.transport.write(b"0\r\n\r\n")
+            self.transport.close()
+
+    def drop(self) -> None:
+        metrics.DROPPED.inc()
+        if self.transport is not None:
+            self.transport.abort()
+
+    def pause_writing(self) -> None:
+        self.is_behind = True
+
+    def resume_writing(self) -> None:
+        self.is_behind = False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Free the slot."""
+        self.transport = None
+        self.streams.release(self)
 
 
 @dataclass
@@ -87,9 +145,10 @@ class CountStreams:
 
     def __init__(self, settings: Settings) -> None:
         self.headers = [*HEADERS, *common_headers(settings)]
+        self._head = b"".join(b"%b: %b\r\n" % header for header in self.headers)
         self._letters: PublishedLetters | None = None
         self._channels: dict[str, Channel] = {}
-        self._networks: Counter[str] = Counter()
+        self._networks: dict[str, ListeningNetwork] = {}
         self._size = 0
         self._is_stopped = False
 
@@ -97,52 +156,66 @@ class CountStreams:
         self._letters = letters
         letters.on_change(self._schedule_push)
 
-    def admit(self, scope: Any, send: Send) -> Listener | None:
-        """Return a listener for a request for a letter's events; None if it is another, or its network has enough.
+    def admit(self, scope: Any, send: Send) -> bool:
+        """Answer a request for a letter's events; return False if it is another, or its network has enough.
 
-        If all slots are taken, the networks with the most of them lose some. The caller must hand the listener to
-        ``serve``, which frees its slot.
+        If all slots are taken, the networks with the most of them lose some.
         """
         path = scope["path"]
         if not (path.startswith(PREFIX) and path.endswith(SUFFIX)) or scope["method"] != "GET":
-            return None
-        channel = self._channel(path[len(PREFIX) : -len(SUFFIX)])
-        network: ClientNetwork = scope["network"]
-        limit = MAX_PER_NETWORK if network.has_own_bucket else MAX_LISTENERS
-        if channel is None or self._networks[network.narrowest] >= limit:
-            return None
-        if self._size >= MAX_LISTENERS:
+            return False
+        scope[SERVERS_SEND] = send
+        if not self._admit(scope, send, path[len(PREFIX) : -len(SUFFIX)]):
+            return False
+        del scope[SERVERS_SEND]  # it holds the scope
+        return True
+
+    def _admit(self, scope: Any, send: Send, slug: str) -> bool:
+        channel = self._channel(slug)
+        network = self._network(scope["network"])
+        limit = MAX_PER_NETWORK if network.network.has_own_bucket else MAX_LISTENERS
+        if channel is None or network.size >= limit:
+            return False
+        listener = Listener(self, channel, network)
+        connection = uvicorn_responses.take_over(send, listener)
+        if connection is None:
+            return False
+        if self._size >= min(MAX_LISTENERS, connection_limits.max_streams()):
             self._make_room()
-        self._networks[network.narrowest] += 1
-        self._size += 1
-        metrics.LISTENERS.set(self._size)
+        self._add(listener)
         is_current = (b"last-event-id", channel.id) in scope["headers"]
-        if scope["http_version"] == "1.0":
-            uvicorn_responses.disable_chunking(send)
-        # The server holds the scope as long as the response lasts; a browser's headers take a kilobyte or two.
-        scope["headers"].clear()
-        scope.pop("state", None)
-        return Listener(channel, network, send, is_current=is_current)
+        first = b"retry: %d\n\n" % random.randint(*RETRY) + self._first_event(listener, is_current=is_current)  # noqa: S311
+        listener.begin(connection, self._head, first)
+        self._push_if_changed(channel)
+        return True
 
-    async def serve(self, listener: Listener, receive: Receive) -> None:
-        """Stream to one listener until either side closes, then free its slot."""
-        channel, send = listener.channel, listener.send
-        try:
-            await send({"type": "http.response.start", "status": 200, "headers": self.headers})
-            await send(_body(b"retry: %d\n\n" % random.randint(*RETRY) + self._first_event(listener)))  # noqa: S311
-            channel.listeners.add(listener)
-            self._push_if_changed(channel)
-            while (await receive())["type"] != "http.disconnect":
-                pass
-        finally:
-            channel.listeners.discard(listener)
-            channel.pending_listeners.discard(listener)
-            self._release(listener)
+    def _network(self, network: ClientNetwork) -> ListeningNetwork:
+        return self._networks.get(network.narrowest) or ListeningNetwork(network)
 
-    def _first_event(self, listener: Listener) -> bytes:
+    def _add(self, listener: Listener) -> None:
+        network = self._networks.setdefault(listener.network.network.narrowest, listener.network)
+        network.size += 1
+        self._size += 1
+        listener.channel.listeners.add(listener)
+        metrics.LISTENERS.set(self._size)
+
+    def release(self, listener: Listener) -> None:
+        """Free the slot of a listener, if it has one."""
+        channel, network = listener.channel, listener.network
+        channel.pending_listeners.discard(listener)
+        if listener not in channel.listeners:
+            return
+        channel.listeners.discard(listener)
+        self._size -= 1
+        network.size -= 1
+        if not network.size:
+            self._networks.pop(network.network.narrowest, None)
+        metrics.LISTENERS.set(self._size)
+
+    def _first_event(self, listener: Listener, *, is_current: bool) -> bytes:
         """Return what a new listener gets at once: nothing if it has the count, or a push to all is scheduled."""
         channel = listener.channel
-        if listener.is_current:
+        if is_current:  # by its Last-Event-ID
             return b""
         if channel.pushing is not None:
             channel.pending_listeners.add(listener)
@@ -153,25 +226,16 @@ class CountStreams:
     def _make_room(self) -> None:
         """End streams of the networks that have the most: of a browser's, which comes again, or of a flood."""
         lines: FairLines[Listener] = FairLines()
-        for listener in (listener for channel in self._channels.values() for listener in channel.listeners):
-            lines.add(listener, line_of(listener.network))
-        for _ in range(min(len(lines), max(1, MAX_LISTENERS // SHARE))):
+        everyone = chain.from_iterable(channel.listeners for channel in self._channels.values())
+        for listener in islice(everyone, SAMPLE):
+            lines.add(listener, line_of(listener.network.network))
+        for _ in range(min(len(lines), max(1, len(lines) // SHARE))):
             listener = lines.pop_from_largest()
-            listener.channel.listeners.discard(listener)
-            self._release(listener)
-            if not _try_send(listener.send(END)):
-                _drop(listener)
-
-    def _release(self, listener: Listener) -> None:
-        if not listener.has_slot:
-            return
-        listener.has_slot = False
-        network = listener.network.narrowest
-        self._size -= 1
-        self._networks[network] -= 1
-        if not self._networks[network]:
-            del self._networks[network]
-        metrics.LISTENERS.set(self._size)
+            self.release(listener)
+            if listener.is_behind:
+                listener.drop()
+            else:
+                listener.end()
 
     def _channel(self, slug: str) -> Channel | None:
         """Return the letter's channel, with the newest count unless a push is scheduled."""
@@ -207,10 +271,10 @@ class CountStreams:
             recipients = channel.listeners | pending if self._update(channel) else pending
             if recipients:
                 channel.sent_at = loop.time()
-                await self._write(recipients, _body(channel.event))
+                await self._write(recipients, EventBytes(channel.event))
         except LookupError:
             del self._channels[channel.slug]
-            await self._write(channel.listeners, END)
+            await _in_batches(channel.listeners, Listener.end)
         finally:
             channel.pushing = None
         self._push_if_changed(channel)
@@ -227,54 +291,30 @@ class CountStreams:
             await asyncio.sleep(HEARTBEAT)
             now = asyncio.get_running_loop().time()
             for channel in tuple(self._channels.values()):
-                await self._write(channel.listeners, _body(b":\n\n"))
-                await self._write([listener for listener in channel.listeners if listener.expires_at < now], END)
+                await self._write(channel.listeners, EventBytes(b":\n\n"))
+                expired = [listener for listener in channel.listeners if listener.expires_at < now]
+                await _in_batches(expired, Listener.end)
 
     def stop(self) -> None:
         """End every stream and admit no more: a server that shuts down waits for open responses."""
         self._is_stopped = True
         for channel in self._channels.values():
             for listener in tuple(channel.listeners):
-                if not _try_send(listener.send(END)):
-                    _drop(listener)
+                if listener.is_behind:
+                    listener.drop()
+                else:
+                    listener.end()
 
-    async def _write(self, listeners: Collection[Listener], message: Message) -> None:
-        last = {**message, "more_body": False}
-        for i, listener in enumerate(tuple(listeners), 1):
-            listener.bytes_left -= len(message["body"])
-            if not _try_send(listener.send(message if listener.bytes_left > 0 else last)):
-                _drop(listener)
-            if i % WRITE_BATCH == 0:
-                await asyncio.sleep(0)
+    async def _write(self, listeners: Collection[Listener], frame: EventBytes) -> None:
+        await _in_batches(listeners, lambda listener: listener.write(frame))
 
 
-def _try_send(sending: Coroutine[Any, Any, None]) -> bool:
-    """Run ``sending`` without waiting; return whether it completed.
-
-    A server's ``send`` waits only while its buffer for the connection is full, before it writes anything.
-    """
-    try:
-        sending.send(None)
-    except StopIteration:
-        return True
-    except Exception:  # noqa: BLE001 - an error of one connection must not reach the others
-        return False
-    sending.close()
-    return False
-
-
-def _drop(listener: Listener) -> None:
-    """Disconnect a listener that does not read."""
-    metrics.DROPPED.inc()
-    if not uvicorn_responses.abort(listener.send) and listener.task is not None:
-        listener.task.cancel()
-
-
-def _body(data: bytes) -> Message:
-    return {"type": "http.response.body", "body": data, "more_body": True}
-
-
-END: Message = {"type": "http.response.body", "body": b"", "more_body": False}
+async def _in_batches(listeners: Collection[Listener], act: Callable[[Listener], None]) -> None:
+    """Do something with each listener, some at a time: the others must not wait for tens of thousands of writes."""
+    for number, listener in enumerate(tuple(listeners), 1):
+        act(listener)
+        if number % WRITE_BATCH == 0:
+            await asyncio.sleep(0)
 
 
 def _id(counts: Counts) -> bytes:

@@ -5,7 +5,9 @@ Raw ASGI, because a cached page costs less than half the time this way, and no v
 
 import re
 from collections.abc import Awaitable, Callable, Coroutine, MutableMapping, Sequence
+from contextlib import suppress
 from functools import partial
+from http import HTTPStatus
 from time import perf_counter
 from typing import Any
 
@@ -13,6 +15,7 @@ from starlette.routing import BaseRoute
 
 from petition.core import request_ids
 from petition.core.client_networks import ClientNetwork
+from petition.core.errors import Unavailable
 from petition.core.settings import Settings
 from petition.core.tokens import Tokens
 from petition.letters.switches import InstallationNotices
@@ -51,6 +54,9 @@ LINK = re.compile(
     r"/([\w.~-]{1,200})(?:/data\.json)?",
     re.ASCII,
 )
+# Forms that take no name and no text back (a later form of a mailbox does, and says so itself: public.confirming).
+# After all others this process drops what it has in its cache, before it answers.
+TAKES_NOTHING_BACK = re.compile(r"/(?!organizer/)[^/]+/(?:confirm/[^/]+|[^/]+/(?:sign|form|find|confirm))")
 # One-click unsubscribing in mail programs (RFC 8058): such a POST may come from any site, and only stops mail. No path
 # of the desk, which has cookies, matches.
 CROSS_SITE_ALLOWED = re.compile(r"/[a-z]{2,3}(?:_[A-Z]{2})?/(?:never|[a-z0-9-]{3,64}/unsubscribe)/[^/]+")
@@ -100,9 +106,8 @@ class Gateway:
                 await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
                 self._counts.count_hit(scope["method"], _key(scope), status, perf_counter() - started)
                 return
-            if (listener := self._streams.admit(scope, send)) is not None:
+            if self._streams.admit(scope, send):
                 self._counts.count_stream(EVENTS)
-                await self._streams.serve(listener, receive)
                 return
             if not await self.wait_for_slot(scope["path"], network):
                 scope["refused"] = 503
@@ -113,7 +118,7 @@ class Gateway:
             scope["refused"] = 503
         else:
             scope[TURN] = partial(self.wait_for_slot, scope["path"], network)
-        await self._pass_on(scope, receive, send, started)
+        await self._pass_on(scope, receive, _refreshing(scope, send), started)
 
     async def _pass_on(self, scope: Scope, receive: Receive, send: Send, started: float) -> None:
         """Have the framework answer; give the request a name, and count it."""
@@ -208,6 +213,20 @@ class Gateway:
             name == b"content-type" and value.startswith(_PAGE) for name, value in headers
         )
         return [CLOSE] if is_page else []
+
+
+def _refreshing(scope: Scope, send: Send) -> Send:
+    """Return a ``send`` that has the letters and the cache follow an act before it says that it was carried out."""
+    if scope["method"] in SAFE or TAKES_NOTHING_BACK.fullmatch(scope["path"]):
+        return send
+
+    async def sending(message: Message) -> None:
+        if message["type"] == "http.response.start" and message["status"] < HTTPStatus.BAD_REQUEST:
+            with suppress(Unavailable):
+                await scope["state"]["services"].letters.refresh_now()
+        await send(message)
+
+    return sending
 
 
 def _key(scope: Scope) -> str:

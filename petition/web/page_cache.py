@@ -26,9 +26,15 @@ WITH_NAMES = b"public, max-age=0, s-maxage=1"
 _NOT_MODIFIED_HEADERS = (b"cache-control", b"etag", b"vary", b"access-control-")
 ALL = ""  # the group of pages that show more than one letter
 MAX_AGE = 5.0  # seconds a ``dated`` response is served
+PAUSE = 0.1  # seconds at least between two invalidations by single signatures
 LASTING = 10.0  # seconds unchanged after which a page is worth compressing harder
 MAX_PAGES = 4000  # the oldest is evicted first
 MAX_BYTES = 64 * 1024 * 1024  # of all pages together, plain and compressed
+
+
+def list_group(slug: str) -> str:
+    """Return the group of a letter's list of signatories, which moves with each of them."""
+    return f"{slug}/signatories"
 
 
 class CachedReply(Protocol):
@@ -147,8 +153,19 @@ def _lines(status: bytes, headers: Iterable[Header]) -> bytes:
     return b"".join((b"HTTP/1.1 ", status, b"\r\n", *(b"%b: %b\r\n" % header for header in headers)))
 
 
+@dataclass(slots=True, eq=False)
+class _Render:
+    """A render under way, and what has become of its group meanwhile."""
+
+    is_outdated: bool = False
+    is_purged: bool = False
+
+
 class PageCache:
-    """The cached pages of one process, by address; each depends on a group, a letter's slug or ``ALL``."""
+    """The cached pages of one process, by address; each depends on a group.
+
+    That is a letter's slug, or ``list_group`` of it, or ``ALL``.
+    """
 
     def __init__(self) -> None:
         self.fresh: dict[str, CachedResponse] = {}
@@ -159,20 +176,35 @@ class PageCache:
         self._dated: set[str] = set()
         self._groups: dict[str, set[str]] = defaultdict(set)
         self._group_of: dict[str, str] = {}
-        self._invalidations: dict[str, int] = defaultdict(int)  # by group
-        self._purges: dict[str, int] = defaultdict(int)
+        self._renders: dict[str, set[_Render]] = defaultdict(set)  # those under way, by group
         self._render_locks: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._pausing: dict[str, bool] = {}  # groups that were invalidated a moment ago; True if again meanwhile
 
     def invalidate(self, group: str) -> None:
         """Have every page of ``group`` rendered again when it is next requested."""
-        self._invalidations[group] += 1
+        for render in self._renders.get(group, ()):
+            render.is_outdated = True
         for key in self._groups.pop(group, ()):
             self.fresh.pop(key, None)
+
+    def invalidate_in_turn(self, group: str) -> None:
+        """Invalidate as ``invalidate`` does, but at most once in ``PAUSE``: for what may happen a thousand times."""
+        if group in self._pausing:
+            self._pausing[group] = True
+            return
+        self.invalidate(group)
+        self._pausing[group] = False
+        asyncio.get_running_loop().call_later(PAUSE, self._end_pause, group)
+
+    def _end_pause(self, group: str) -> None:
+        if self._pausing.pop(group):
+            self.invalidate_in_turn(group)
 
     def purge(self, group: str) -> None:
         """Evict every page of ``group``, including stale copies served while the database is down."""
         self.invalidate(group)
-        self._purges[group] += 1
+        for render in self._renders.get(group, ()):
+            render.is_purged = True
         for key in [key for key, key_group in self._group_of.items() if key_group == group]:
             self._drop(key)
 
@@ -211,7 +243,8 @@ class PageCache:
         async with self._render_locks[key]:
             if (page := self.fresh.get(key)) is not None:
                 return page
-            invalidations, purges = self._invalidations[group], self._purges[group]
+            under_way = _Render()
+            self._renders[group].add(under_way)
             try:
                 page = await render()
             except Exception as error:
@@ -221,19 +254,26 @@ class PageCache:
                     metrics.PAGES.labels("stale").inc()
                     return self._stale[key]
                 raise
+            finally:
+                self._end(under_way, group)
             metrics.PAGES.labels("rendered").inc()
-            if purges != self._purges[group]:  # it may show what has to disappear
+            if under_way.is_purged:  # it may show what has to disappear
                 return page
             earlier = self._stale.get(key)
             if earlier is not None and earlier == page:
                 page = earlier  # its codings are made, perhaps the hard one
             self._store(key, group, tier, page)
-            if invalidations == self._invalidations[group]:
+            if not under_way.is_outdated:
                 self.fresh[key] = page
                 self._groups[group].add(key)
             if dated:
                 self._dated.add(key)
             return page
+
+    def _end(self, render: "_Render", group: str) -> None:
+        self._renders[group].discard(render)
+        if not self._renders[group]:
+            del self._renders[group]
 
     def _store(self, key: str, group: str, tier: CacheTier, page: CachedResponse) -> None:
         if key in self._stale:

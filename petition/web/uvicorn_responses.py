@@ -1,29 +1,40 @@
-"""What ASGI has no words for: a response without chunks, and a connection that is closed at once.
+"""What ASGI has no words for: taking a connection from the server, for a response that lasts.
 
 Like petition.web.connection it uses uvicorn's internals; another server's responses are left alone.
 """
 
-import sys
-from typing import Any
+import asyncio
+from typing import NamedTuple
 
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
+from petition.web.connection import GuardedProtocol
 
-def disable_chunking(send: object) -> None:
-    """Have uvicorn send the body of an HTTP/1.0 response unframed, and close the connection at its end.
 
-    HTTP/1.0 has no chunks (RFC 9112, 6.1), and some proxies use it by default, nginx for one. Call it before the
-    response starts; another server's ``send`` is left alone.
+class TakenConnection(NamedTuple):
+    """A connection that is the caller's, with the beginning of the response to its request."""
+
+    transport: asyncio.Transport
+    head: bytes  # status line and the server's own headers
+    is_chunked: bool  # False for HTTP/1.0, whose response ends with the connection
+
+
+def take_over(send: object, protocol: asyncio.Protocol) -> TakenConnection | None:
+    """Give the connection behind ``send`` to ``protocol``, for good; None if it is being closed, or another server's.
+
+    Everything that the server holds for the connection and its request is freed when the application returns: some
+    eight kilobytes.
     """
-    cycle: Any = getattr(send, "__self__", None)
-    if isinstance(cycle, RequestResponseCycle):
-        cycle.chunked_encoding, cycle.expected_content_length, cycle.keep_alive = False, sys.maxsize, False
-
-
-def abort(send: object) -> bool:
-    """Abort the connection behind ``send`` with what is still in its buffer; False if the server is another one."""
     cycle = getattr(send, "__self__", None)
     if not isinstance(cycle, RequestResponseCycle):
-        return False
-    cycle.transport.abort()
-    return True
+        return None
+    connection = getattr(cycle.on_response, "__self__", None)
+    if not isinstance(connection, GuardedProtocol) or cycle.response_started or cycle.disconnected:
+        return None
+    transport = connection.hand_over(protocol)
+    if transport is None:
+        return None
+    is_chunked = cycle.scope["http_version"] != "1.0"
+    lines = [b"%b: %b\r\n" % header for header in cycle.default_headers]
+    framing = [b"transfer-encoding: chunked\r\n"] if is_chunked else []
+    return TakenConnection(transport, b"".join((b"HTTP/1.1 200 OK\r\n", *lines, *framing)), is_chunked)

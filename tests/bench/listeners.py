@@ -5,14 +5,13 @@ heard the count; then, for every event that reached all of them, the millisecond
 """
 
 import asyncio
+import contextlib
 import resource
+import select
+import socket
 import sys
 import time
 from dataclasses import dataclass
-from functools import partial
-from typing import cast
-
-import uvloop
 
 from petition.core.database import connect
 from tests.bench.place import Web
@@ -45,6 +44,7 @@ class Heard:
     kilobytes: float  # of the web process, for each listener (KiB)
     spread: list[float]  # milliseconds from the first who heard to the last, for each event
     late: list[float]  # milliseconds from the commit until the last had heard
+    cpu: float  # microseconds of the web process for one event of one listener
 
 
 async def measure(web: Web, number: int) -> Heard:
@@ -59,7 +59,7 @@ async def measure(web: Web, number: int) -> Heard:
     try:
         assert (await crowd.stdout.readline()).strip() == b"there"
         grown = (web.resident() - before) * 1024 / number
-        spread, late = [], []
+        spread, late, worked = [], [], web.cpu()
         for _ in range(EVENTS):
             await asyncio.sleep(1.2)
             committed = time.monotonic()
@@ -67,56 +67,73 @@ async def measure(web: Web, number: int) -> Heard:
             first, last = map(float, (await crowd.stdout.readline()).split())
             spread.append((last - first) * 1000)
             late.append((last - committed) * 1000)
-        return Heard(grown, spread, late)
+        return Heard(grown, spread, late, (web.cpu() - worked) / EVENTS / number * 1e6)
     finally:
         await conn.close()
         crowd.terminate()
         await crowd.wait()
 
 
-class _Listener(asyncio.Protocol):
-    def __init__(self, crowd: "_Crowd", number: int) -> None:
-        self._crowd, self._number = crowd, number
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        network = self._number // OF_ONE_NETWORK
-        cast(asyncio.Transport, transport).write(
-            f"GET {self._crowd.path} HTTP/1.1\r\nHost: localhost:{self._crowd.port}\r\n"
-            f"X-Forwarded-For: 198.51.{network // 250}.{network % 250}\r\n{BROWSERS}\r\n".encode()
-        )
-
-    def data_received(self, data: bytes) -> None:
-        for _ in range(data.count(b"\ndata: ")):
-            self._crowd.heard()
-
-    def connection_lost(self, _error: Exception | None) -> None:
-        sys.exit("the server has closed a connection")
-
-
 class _Crowd:
+    """All listeners, as plain sockets: an event loop would cost more than the server that is measured."""
+
     def __init__(self, port: int, path: str, size: int) -> None:
         self.port, self.path, self._size = port, path, size
-        self._count = 0
+        self._sockets: dict[int, socket.socket] = {}
+        self._poll = select.epoll()
+        self._heard = self._round = 0
         self._first = 0.0
-        self._rounds = 0
 
-    def heard(self) -> None:
-        now = time.monotonic()
-        if self._count == 0:
-            self._first = now
-        self._count += 1
-        if self._count == self._size:
-            print("there" if self._rounds == 0 else f"{self._first} {now}", flush=True)
-            self._rounds, self._count = self._rounds + 1, 0
-
-    async def gather(self) -> None:
-        loop = asyncio.get_running_loop()
+    def gather(self) -> None:
+        """Connect all, then listen until terminated."""
         for number in range(self._size):
-            await loop.create_connection(partial(_Listener, self, number), "127.0.0.1", self.port)
-        await asyncio.Event().wait()
+            self._connect(number)
+            if number % 100 == 0:
+                self._listen(0)
+        while True:
+            self._listen(-1)
+
+    def _connect(self, number: int) -> None:
+        network = number // OF_ONE_NETWORK
+        connection = socket.socket()
+        connection.bind((f"127.1.{network // 250}.{network % 250 + 1}", 0))  # each address has its own ports
+        connection.connect(("127.0.0.1", self.port))
+        connection.sendall(
+            f"GET {self.path} HTTP/1.1\r\nHost: localhost:{self.port}\r\n"
+            f"X-Forwarded-For: 198.{18 + network // 250}.{network % 250}.1\r\n{BROWSERS}\r\n".encode()
+        )
+        self._sockets[connection.fileno()] = connection
+        self._poll.register(connection.fileno(), select.EPOLLIN)
+
+    def _listen(self, timeout: float) -> None:
+        for file, _ in self._poll.poll(timeout, 1000):
+            data = self._sockets[file].recv(4096)
+            if not data:
+                sys.exit("the server has closed a connection")
+            if events := data.count(b"\ndata: "):
+                self._hear(events)
+
+    def _hear(self, events: int) -> None:
+        now = time.monotonic()
+        if self._heard == 0:
+            self._first = now
+        self._heard += events
+        if self._heard == self._size:
+            print("there" if self._round == 0 else f"{self._first} {now}", flush=True)
+            self._round, self._heard = self._round + 1, 0
+
+
+def raise_file_limit(files: int) -> int:
+    """Allow this process, and those that it starts, so many open files if the machine does; return how many it may."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < files:
+        with contextlib.suppress(ValueError):  # it takes root to go beyond
+            resource.setrlimit(resource.RLIMIT_NOFILE, (files, max(hard, files)))
+        with contextlib.suppress(ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (min(files, hard), hard))
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
 
 
 if __name__ == "__main__":
-    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    uvloop.run(_Crowd(int(sys.argv[1]), sys.argv[2], int(sys.argv[3])).gather())
+    raise_file_limit(int(sys.argv[3]) + 100)
+    _Crowd(int(sys.argv[1]), sys.argv[2], int(sys.argv[3])).gather()

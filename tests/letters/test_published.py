@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from petition.core.database import Database
+from petition.core.database import Connection, Database
 from petition.core.encryption import Wrapper
 from petition.core.errors import Gone, ImportRefused, NotFound, PetitionError
 from petition.drafts import publishing
-from petition.letters import lifecycle_queries, queries
+from petition.letters import lifecycle_queries, status_queries
 from petition.letters.published import SPACING, PublishedLetters
 from tests.letters.folders import other_letter
 from tests.rows import rows_of
@@ -21,13 +21,13 @@ class Looks:
 
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
         self.number = 0
-        real = queries.load_statuses
+        real = status_queries.look
 
-        async def counting(conn: object) -> object:
+        async def counting(conn: Connection, before: status_queries.Look) -> status_queries.Look:
             self.number += 1
-            return await real(conn)  # type: ignore[arg-type]
+            return await real(conn, before)
 
-        patch.setattr(queries, "load_statuses", counting)
+        patch.setattr(status_queries, "look", counting)
 
 
 async def test_a_letter_is_there_right_after_its_publication(site: Installation, tmp_path: Path) -> None:

@@ -329,8 +329,8 @@ async def test_two_processes_step_once(site: Installation) -> None:
 async def test_a_clock_that_was_a_day_ahead_stops_no_step(site: Installation) -> None:
     await sign(site, "first@letters.example")
     await mark(site)
-    await execute(site, "UPDATE count_step SET stepped_at = stepped_at + interval '1 day'")
     await sign(site, "second@letters.example")
+    await execute(site, "UPDATE count_step SET stepped_at = stepped_at + interval '1 day'")
     other = PublishedLetters(site.database, Wrapper([KEY]))
     await other.refresh()
     counts = other.counts(SLUG)

@@ -127,6 +127,7 @@ async def test_nothing_is_left_and_everything_answers_410(site: Installation, ow
         "purges",
         "created_at",
         "sensitive",
+        "moved",
     }
     assert letter["next_goals"] == []
     assert {key for key, value in letter.items() if value is not None} == kept

@@ -12,13 +12,12 @@ import httpx2
 import pytest
 
 from petition.core.database import Connection, Database
-from petition.letters.queries import TAKEN_DOWN
-from petition.letters.switch_queries import SWITCHED_ON
+from petition.letters.status_queries import LOOK
 from tests import rows
 from tests.running import SLUG, Installation, installation
 
 # The board's look twice a second, and what the driver asks for itself the first time a connection is used.
-BESIDE = ("FROM letter l LEFT JOIN published_count", TAKEN_DOWN, SWITCHED_ON, "typeinfo_tree", "set_config('jit'")
+BESIDE = ("FROM letter l LEFT JOIN published_count", LOOK, "typeinfo_tree", "set_config('jit'")
 TOKEN = re.compile(r"=[\w-]{43};")  # of a cookie
 WHO = ("nobody", "pending", "public", "organizers", "counted", "withdrawn", "removed", "barred", "held", "imported")
 

@@ -255,7 +255,7 @@ async def test_a_reader_who_does_not_read_is_dropped_and_the_others_hear(site: I
         sent = 0
         while len(channel.listeners) == 2:
             sent += len(block := b":" + b"x" * 60_000 + b"\n\n")
-            await streams._write(channel.listeners, count_stream._body(block))
+            await streams._write(channel.listeners, count_stream.EventBytes(block))
             await until(lambda: heard >= sent)  # noqa: B023
             assert sent < 100_000_000
         counting.cancel()

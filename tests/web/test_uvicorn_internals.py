@@ -1,8 +1,10 @@
 """uvicorn's internals are as petition.web uses them: fails when a new version moves one of them."""
 
 import asyncio
+import gc
 import inspect
 import tomllib
+import weakref
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
@@ -17,7 +19,7 @@ from uvicorn.server import ServerState
 from petition.web import server
 from petition.web.connection import GuardedProtocol
 from petition.web.page_cache import Header
-from petition.web.uvicorn_responses import abort, disable_chunking
+from petition.web.uvicorn_responses import TakenConnection, take_over
 from tests.running import free_port
 
 OVERRIDDEN = (
@@ -32,8 +34,22 @@ CALLED = ("on_response_complete", "_unset_keepalive_if_required")
 CONNECTION_STATE = {"app", "client", "connections", "cycle", "flow", "headers", "limit_concurrency", "loop", "parser"}
 CONNECTION_STATE |= {"scope", "server"}
 CONNECTION_STATE |= {"server_state", "timeout_keep_alive", "timeout_keep_alive_task", "transport"}
-CYCLE_STATE = {"chunked_encoding", "expected_content_length", "keep_alive", "response_complete", "transport"}
+CYCLE_STATE = {"default_headers", "disconnected", "on_response", "response_complete", "response_started", "scope"}
 CACHED = b"/cached"
+
+
+class Stream(asyncio.Protocol):
+    """What a connection is given to."""
+
+    def __init__(self) -> None:
+        self.received = b""
+        self.is_lost = asyncio.Event()
+
+    def data_received(self, data: bytes) -> None:
+        self.received += data
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.is_lost.set()
 
 
 class Probe:
@@ -41,22 +57,22 @@ class Probe:
 
     def __init__(self) -> None:
         self.sends: list[Any] = []
-        self.received: list[str] = []
+        self.streams: list[Stream] = []
+        self.taken: list[TakenConnection | None] = []
+        self.connections: list[weakref.ref[GuardedProtocol]] = []
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "http":
             return
         self.sends.append(send)
-        if scope["http_version"] == "1.0":
-            disable_chunking(send)
+        if scope["path"] == "/stream":
+            self.streams.append(Stream())
+            self.taken.append(take_over(send, self.streams[-1]))
+            self.connections.append(weakref.ref(send.__self__.on_response.__self__))
+            return
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": scope["path"].encode(), "more_body": True})
-        if scope["path"] == "/stream":
-            while (message := await receive())["type"] != "http.disconnect":
-                pass
-            self.received.append(message["type"])
-        else:
-            await send({"type": "http.response.body", "body": b"!", "more_body": False})
+        await send({"type": "http.response.body", "body": b"!", "more_body": False})
 
     def cached_response(
         self, method: bytes, url: bytes, headers: list[Header], *, is_onion: bool
@@ -145,29 +161,52 @@ async def test_pipelined_requests_are_answered_in_order(probe: Probe, wire: Any)
     assert len(probe.sends) == 4
 
 
-async def test_a_response_over_http_1_0_is_unframed_and_ends_with_the_connection(wire: Any) -> None:
+async def test_a_connection_is_taken_and_nothing_of_the_server_is_left(probe: Probe, wire: Any) -> None:
     reader, writer = wire
-    writer.write(b"GET /app HTTP/1.0\r\nHost: localhost\r\nConnection: keep-alive\r\n\r\n")
-    head = await reader.readuntil(b"\r\n\r\n")
-    assert b"transfer-encoding" not in head
-    assert b"connection: close" in head
-    assert await reader.read() == b"/app!"
+    gc.disable()
+    try:
+        writer.write(b"GET /app HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        await reader.readuntil(b"0\r\n\r\n")
+        writer.write(b"GET /stream HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        while not probe.taken:
+            await asyncio.sleep(0.01)
+        taken, stream = probe.taken[0], probe.streams[0]
+        assert taken is not None
+        assert taken.is_chunked
+        taken.transport.write(taken.head + b"\r\n2\r\nok\r\n")
+        head = await reader.readuntil(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 200 OK\r\n")
+        assert b"\r\ndate: " in head
+        assert b"transfer-encoding: chunked" in head
+        assert await reader.readexactly(7) == b"2\r\nok\r\n"
+        writer.write(b"GET /app HTTP/1.1\r\nHost: localhost\r\n\r\n")  # no longer the server's
+        while not stream.received:
+            await asyncio.sleep(0.01)
+        probe.sends.clear()
+        assert probe.connections[0]() is None
+        assert len(GuardedProtocol.open_connections) == 0
+        writer.close()
+        await stream.is_lost.wait()
+    finally:
+        gc.enable()
 
 
-async def test_a_listener_is_dropped_by_its_send(probe: Probe, wire: Any) -> None:
+async def test_over_http_1_0_there_are_no_chunks(probe: Probe, wire: Any) -> None:
     reader, writer = wire
-    writer.write(b"GET /stream HTTP/1.1\r\nHost: localhost\r\n\r\n")
-    await reader.readuntil(b"/stream\r\n")
-    assert abort(probe.sends[0])
-    with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
-        await reader.readexactly(1)
-    while not probe.received:
+    writer.write(b"GET /stream HTTP/1.0\r\nHost: localhost\r\nConnection: keep-alive\r\n\r\n")
+    while not probe.taken:
         await asyncio.sleep(0.01)
+    taken = probe.taken[0]
+    assert taken is not None
+    assert not taken.is_chunked
+    taken.transport.write(taken.head + b"\r\nok")
+    taken.transport.close()
+    assert b"transfer-encoding" not in await reader.readuntil(b"\r\n\r\n")
+    assert await reader.read() == b"ok"
 
 
-def test_another_servers_send_is_left_alone() -> None:
+def test_another_servers_connection_is_left_alone() -> None:
     async def send(_message: Any) -> None:
         raise AssertionError("not called")
 
-    disable_chunking(send)
-    assert not abort(send)
+    assert take_over(send, Stream()) is None

@@ -31,7 +31,7 @@ from petition.web import headers, http, reads
 from petition.web.api import queries
 from petition.web.api.answers import DATABASE, EXPOSED, FOR_ANYONE, MEMORY, limited, policy_header
 from petition.web.api.description import MAX_ITEMS, MAX_PERIODS
-from petition.web.count_stream import CountStreams
+from petition.web.count_stream import SERVERS_SEND, CountStreams
 from petition.web.page_cache import WITH_NAMES, CachedResponse, Header, build_response, weak_etag
 
 T = TypeVar("T")
@@ -156,10 +156,8 @@ class _Stream(Response):
         self._streams = streams
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        listener = self._streams.admit(scope, send)
-        if listener is None:
+        if not self._streams.admit(scope, scope.pop(SERVERS_SEND, send)):
             raise Unavailable(retry_after=60)
-        await self._streams.serve(listener, receive)
 
 
 async def _read_names(request: Request, load: Load[T]) -> T:

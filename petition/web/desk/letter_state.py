@@ -41,7 +41,6 @@ async def change(visit: DeskVisit, form: Form) -> Response:
         raise HTTPException(400)
     async with visit.database.transaction() as conn:
         await lifecycle.move(conn, visit.organizer.id, visit.letter.id, StateChange(move))
-    await _refresh_letters(visit)
     return http.redirect(visit.letter_path(f"state?done={move}"))
 
 
@@ -52,13 +51,7 @@ async def take_down(visit: DeskVisit, form: Form) -> Response:
     async with visit.database.transaction() as conn:
         await taking_down.take_down(conn, visit.organizer.id, letter_id, form.get("slug", ""))
         await act_notices.notify(conn, NoticedAct.TAKE_DOWN, visit.organizer.id, letter_id)
-    await _refresh_letters(visit)
-    with contextlib.suppress(Unavailable):  # the worker continues it
+    with contextlib.suppress(Unavailable):  # before its rows go, and the worker continues that
+        await visit.services.letters.refresh_now()
         await taking_down.delete_rows(visit.database, letter_id)
     return http.redirect(f"{ROOT}?done=down")
-
-
-async def _refresh_letters(visit: DeskVisit) -> None:
-    """Publish the change in this process at once; the others poll within a second."""
-    with contextlib.suppress(Unavailable):
-        await visit.services.letters.refresh_now()

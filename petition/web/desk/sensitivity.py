@@ -1,11 +1,8 @@
 """The mark of a sensitive letter: put on by editors, taken off by owners."""
 
-import contextlib
-
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from petition.core.errors import Unavailable
 from petition.core.i18n import N_
 from petition.letters import sensitivity
 from petition.organizers.model import Role
@@ -27,6 +24,4 @@ async def mark(visit: DeskVisit) -> Response:
         return message_page(visit, 403, OWNERS_ONLY, OWNERS_ONLY_WHY)
     async with visit.database.transaction() as conn:
         await sensitivity.set_sensitive(conn, visit.organizer.id, visit.letter.id, sensitive=VALUES[value])
-    with contextlib.suppress(Unavailable):
-        await visit.services.letters.refresh_now()
     return http.redirect(visit.letter_path(f"text?sensitive={value}#sensitive"))

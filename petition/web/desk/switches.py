@@ -1,12 +1,9 @@
 """Kill switches at the desk: of one letter for its editors, of the installation for its admins."""
 
-import contextlib
-
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from petition.core.database import Connection
-from petition.core.errors import Unavailable
 from petition.core.i18n import N_
 from petition.core.ids import LetterId
 from petition.letters import switch_actions, switch_queries
@@ -79,8 +76,6 @@ async def change(visit: DeskVisit, form: Form) -> Response:
         return await show(visit, conflict=switch)
     except _OwnersOnly:
         return message_page(visit, 403, OWNERS_ONLY, OWNERS_ONLY_WHY)
-    with contextlib.suppress(Unavailable):  # in force here at once; other processes poll within a second
-        await visit.services.letters.refresh_now()
     return http.redirect(f"{_address(visit)}?done={switch.value}")
 
 

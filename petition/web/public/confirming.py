@@ -254,6 +254,7 @@ async def _answer(
         )
         if is_stored is None:
             return await _used_before(visit, published.letter, signature_id)
+        await visit.refresh()
         again = thanks.REPLACED if is_stored else thanks.STAYS
     return await thanks.redirect(visit, published, confirmation, confirmation.earlier_id or signature_id, again=again)
 

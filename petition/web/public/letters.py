@@ -57,7 +57,8 @@ async def show(visit: Visit) -> Response:
     """Show the letter with its count and the form, all in one answer that fits into the first flight."""
     kind = letter_page.kind_in_query(visit)
     # Partners that no organizer has registered must not fill the cache.
-    partner = letter_page.registered_partner(await visit.published(), visit.request.query_params)
+    params = visit.request.query_params
+    partner = letter_page.registered_partner(await visit.published(), params) if "from" in params else ""
 
     async def build(published: PublishedLetter) -> CachedResponse:
         return await letter_page.build(visit, published, kind, partner)

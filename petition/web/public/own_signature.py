@@ -1,12 +1,11 @@
 """The signatory's own page, opened by the link that confirmed."""
 
 from collections.abc import Mapping
-from contextlib import suppress
 
 from starlette.responses import JSONResponse, Response
 
 from petition.audits import queries as audit_queries
-from petition.core.errors import NotFound, Refused, Unavailable
+from petition.core.errors import NotFound, Refused
 from petition.core.i18n import N_
 from petition.core.ids import SignatureId
 from petition.count_log import own_entries
@@ -73,7 +72,7 @@ async def act(visit: Visit) -> Response:
                 await self_service.withdraw(database, letter, signature_id)
             case "delete":
                 await self_service.delete(database, letter, signature_id)
-                await _refresh(visit, letter)
+                await visit.note_act(letter.slug)
                 return visit.redirect(f"/{letter.slug}/deleted")
             case _:
                 raise Refused(UNKNOWN_ACT)
@@ -82,7 +81,7 @@ async def act(visit: Visit) -> Response:
     except Refused as refused:
         shown_form = visit.refused_form(form, {refused.field: refused.message})
         return await _page(visit, published, signature_id, shown_form, status=422)
-    await _refresh(visit, letter)
+    await visit.note_act(letter.slug)
     return visit.redirect(f"/signature/{visit.token}?done={action}{'&unread=' if unread else ''}{'+'.join(unread)}")
 
 
@@ -100,13 +99,6 @@ async def _choose_mail(visit: Visit, letter: Letter, signature_id: SignatureId, 
             await self_service.agree_to_audit(database, letter, signature_id, sealer, typed, keeper)
         case _:
             await self_service.start_updates(database, letter, signature_id, sealer, form.get("email", ""), keeper)
-
-
-async def _refresh(visit: Visit, letter: Letter) -> None:
-    """Have this process drop a name that was taken back before it answers, not only at the next poll."""
-    await visit.note_act(letter.slug)
-    with suppress(Unavailable):
-        await visit.services.letters.refresh_now()
 
 
 async def deleted(visit: Visit) -> Response:

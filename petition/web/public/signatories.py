@@ -14,28 +14,48 @@ from petition.signatures.listing import Cursor
 from petition.signatures.listing_queries import MAX_RESULTS
 from petition.signatures.model import Kind, Signatory
 from petition.web import http
-from petition.web.page_cache import WITH_NAMES
+from petition.web.page_cache import WITH_NAMES, CachedResponse, list_group
 from petition.web.public.visit import Visit
 from petition.web.shared_addresses import cleaned, tokens_in
 
 # Unless the letter allows it. Results of a search are never indexed: there are any number of such pages.
 NOT_INDEXED = [(b"x-robots-tag", b"noindex, noarchive")]
+# The first page of each list under the addresses that pages of ours link to.
+_QUERIES = {Kind.PERSON: "kind=person", Kind.ORGANIZATION: "kind=organization"}
+_CACHED_QUERIES = {"", *_QUERIES.values()}
 
 
 async def signatories(visit: Visit) -> Response:
     """Show people or organizations, newest first, or those who match ``q``. Other query parameters are ignored.
 
-    Rendered for each request, unlike other pages: a name that was taken back a moment ago must not be in it.
+    The first page is cached like the letter's: see docs/decisions/page-cache.md. All others are rendered for each
+    request, as there are any number of them.
     """
-    published = await visit.published()
     params = visit.request.query_params
     if any("\0" in value for value in params.values()):
         raise HTTPException(400)
     kind, q = kind_of(params), params.get("q", "").strip()[: listing.MAX_QUERY]
     after = None if q else cursor_of(params)
+    if q or after is not None:
+        response = await _page(visit, await visit.published(), kind, q=q, after=after)
+        return http.CachedPageResponse(visit.request, response)
+
+    async def build(published: PublishedLetter) -> CachedResponse:
+        return await _page(visit, published, kind)
+
+    query = visit.request.url.query if visit.request.url.query in _CACHED_QUERIES else _QUERIES[kind]
+    # Dated: what moves neither count nor revision (another representative of an organization) shows after seconds.
+    return await visit.cached_letter_page(
+        "/signatories" + (f"?{query}" if query else ""), build, dated=True, group=list_group(visit.slug)
+    )
+
+
+async def _page(
+    visit: Visit, published: PublishedLetter, kind: Kind, *, q: str = "", after: Cursor | None = None
+) -> CachedResponse:
     items, following = await _entries(visit, published, kind, q=q, after=after)
     is_beginning = kind is Kind.PERSON and not q and after is None
-    response = http.cacheable_page(
+    return http.cacheable_page(
         visit.request,
         "signatures/list.html",
         [] if published.letter.names_in_search and not q else NOT_INDEXED,
@@ -53,7 +73,6 @@ async def signatories(visit: Visit) -> Response:
         first_page=after is None,
         here=f"/{visit.slug}/signatories?{query_of(kind, q, after)}",
     )
-    return http.CachedPageResponse(visit.request, response)
 
 
 def kind_of(params: Mapping[str, str]) -> Kind:
@@ -83,15 +102,18 @@ async def _entries(
 ) -> tuple[list[Signatory], Cursor | None]:
     if published.letter.conceals_names:
         return [], None
+    letter_id = published.letter.id
     async with visit.services.throttle.read_slot(visit.network):
-        return await visit.read_names(lambda conn: listing.read(conn, published.letter.id, kind, q, after))
+        if q or after is not None:
+            return await visit.read_names(lambda conn: listing.read(conn, letter_id, kind, q, after))
+        return await visit.read_page(visit.slug, lambda conn: listing.page(conn, letter_id, kind))
 
 
 async def _employees(visit: Visit, published: PublishedLetter) -> Sequence[Employees]:
     if not published.letter.employers:
         return ()
     async with visit.services.throttle.read_slot(visit.network):
-        return await visit.read_names(lambda conn: employees.count(conn, published.letter))
+        return await visit.read_page(visit.slug, lambda conn: employees.count(conn, published.letter))
 
 
 def query_of(kind: Kind, q: str, after: Cursor | None = None) -> str:

@@ -23,6 +23,7 @@ from petition.count_log.own_entries import OwnEntry
 from petition.letters.published import PublishedLetter
 from petition.signatures.confirming import Confirmation, ConfirmResult
 from petition.signatures.model import Counts, Kind
+from petition.web.page_cache import list_group
 from petition.web.public.visit import Visit
 
 LIFETIME = 600  # seconds in which a ticket is read
@@ -99,6 +100,7 @@ async def redirect(
     counts = confirmation.counts or Counts()
     if published.is_stepped:  # also to the signatory: a page that is passed on must not tell when it was
         number, counts = 0, published.counts
+    visit.services.pages.invalidate_in_turn(list_group(published.letter.slug))  # who has signed looks for the name
     ticket = Ticket(published.letter.id, is_held, counts, number, signature_id, time.time())
     with suppress(Unavailable):  # the day's key cannot be fetched: the page then says less
         content = (await visit.services.day_keys.today()).encrypt(ticket.pack())

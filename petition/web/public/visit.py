@@ -1,7 +1,7 @@
 """What a public view receives in place of the request: the services, the language, the letter of the address."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass
 from functools import wraps
 from typing import TypeVar
@@ -89,6 +89,11 @@ class Visit:
         await self.services.letters.refresh()
         return await self.services.letters.get(published.letter.slug)
 
+    async def refresh(self) -> None:
+        """Have this process drop a name that was taken back before it answers, not only at the next poll."""
+        with suppress(Unavailable):
+            await self.services.letters.refresh_now()
+
     async def signature(self) -> tuple[PublishedLetter, SignatureId]:
         """Return letter and signature of the token. Raises ``BadToken``, ``NotFound``, ``Gone`` or ``Unavailable``."""
         letter_id, signature_id = self.services.tokens.read_signature(self.token)
@@ -162,18 +167,21 @@ class Visit:
         tier: CacheTier = CacheTier.COMMON,
         *,
         dated: bool = False,
+        group: str | None = None,
     ) -> Response:
         """Answer with the page cached under ``path`` below the letter's address; a ``dated`` one for some seconds.
+
+        The letter's own ``group`` invalidates it, or another one.
 
         Raises ``NotFound``, ``Gone`` or ``Unavailable`` before the cache sees the address: addresses of letters that do
         not exist must not fill it.
         """
-        await self.published()
+        await self.services.letters.check(self.slug)
 
         async def build_now() -> CachedResponse:
             return await build(await self.published())  # again: the cache may have waited
 
-        return await self.cached_page(f"/{self.slug}{path}", self.slug, build_now, tier, dated=dated)
+        return await self.cached_page(f"/{self.slug}{path}", group or self.slug, build_now, tier, dated=dated)
 
 
 View = Callable[[Visit], Awaitable[Response]]

@@ -1,10 +1,21 @@
 """The list as a page: its names, the headers for search engines, bad input."""
 
+import asyncio
+from collections.abc import AsyncIterator
 from datetime import timedelta
+from pathlib import Path
 
-from petition.core.ids import LetterId
-from petition.signatures.listing import PAGE
-from tests.running import SLUG, Installation
+import httpx2
+import pytest
+
+from petition.core.ids import LetterId, SignatureId
+from petition.core.settings import Process, load
+from petition.core.tokens import Tokens
+from petition.letters import published
+from petition.signatures.listing import PAGE, Cursor
+from petition.web import page_cache
+from tests.organizers import people
+from tests.running import NO_TLS, SLUG, Installation, free_port, installation, serving
 from tests.signatures.people import NOON, organization, sign
 
 LIST = f"/en/{SLUG}/signatories"
@@ -36,12 +47,106 @@ async def test_people_are_listed_and_search_engines_kept_out(site: Installation)
     assert again.status_code == 304
 
 
-async def test_a_withdrawn_name_disappears_at_once(site: Installation) -> None:
-    await fill(site, "Vera Novak")
-    assert "Vera Novak" in (await site.client.get(LIST)).text
+FIRST_PAGES = [
+    f"/{lang}/{SLUG}/signatories{query}"
+    for lang in ("en", "ru")
+    for query in ("", "?kind=person", "?kind=organization")
+]
+
+
+@pytest.fixture
+async def sleepy(
+    database_url: str, with_letter: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Installation]:
+    """Give an installation whose web process looks at the database once, and then only for an act of its own."""
+    monkeypatch.setattr(published, "INTERVAL", 3600.0)
+    monkeypatch.setattr(page_cache, "MAX_AGE", 3600.0)
+    async with installation(database_url, tmp_path) as running:
+        yield running
+
+
+async def listed(site: Installation, word: str) -> list[str]:
+    """Return which of the first pages have a word."""
+    return [path for path in FIRST_PAGES if word in (await site.client.get(path)).text]
+
+
+async def test_the_first_page_comes_from_the_cache(sleepy: Installation) -> None:
+    await fill(sleepy, "Vera Novak")
+    assert len(await listed(sleepy, "Vera Novak")) == 4
+    assert sleepy.app is not None
+    assert set(FIRST_PAGES) <= sleepy.app._pages.fresh.keys()
+    async with sleepy.database.connection() as conn:
+        await conn.execute("DELETE FROM signature")  # nothing moves by that, so that the page is seen to be cached
+    host = [(b"host", f"localhost:{sleepy.settings.port}".encode())]
+    for path in FIRST_PAGES:
+        assert sleepy.app.cached_response(b"GET", path.encode(), host, is_onion=False)
+    for query in ("?utm=x", "?kind=person&page=1", "?page=1"):
+        assert "Vera Novak" in (await sleepy.client.get(LIST + query)).text
+    for query in ("?q=vera", "?after=" + Cursor(NOON + timedelta(days=9), 1).encode()):
+        assert "Vera Novak" not in (await sleepy.client.get(LIST + query)).text.replace(" Vera", "")
+        assert LIST + query not in sleepy.app._pages.fresh
+
+
+async def test_a_confirmed_name_is_listed_at_once(sleepy: Installation) -> None:
+    assert await listed(sleepy, "Vera Novak") == []
+    link = await confirm(sleepy)
+    assert link
+    assert len(await listed(sleepy, "Vera Novak")) == 4
+
+
+async def confirm(site: Installation) -> str:
+    """Have Vera Novak sign in public; return the address of her own page."""
+    await site.sign()
     async with site.database.connection() as conn:
-        await conn.execute("DELETE FROM signature")
-    assert "Vera Novak" not in (await site.client.get(LIST)).text
+        letter, signature = await conn.fetchrow("SELECT letter, id FROM pending") or (0, 0)
+    token = Tokens(site.settings.secret_keys).for_signature(LetterId(letter), SignatureId(signature))
+    assert (await site.client.post(f"/en/confirm/{token}")).status_code == 303
+    return f"/en/signature/{token}"
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        {"action": "withdraw"},
+        {"action": "delete"},
+        {"action": "visibility", "visibility": "counted"},
+        {"action": "correct", "name": "Wera Nowak"},
+    ],
+)
+async def test_a_name_that_is_taken_back_is_gone_before_the_answer(sleepy: Installation, form: dict[str, str]) -> None:
+    own = await confirm(sleepy)
+    assert len(await listed(sleepy, "Vera Novak")) == 4
+    assert (await sleepy.client.post(own, data=form)).status_code == 303
+    assert await listed(sleepy, "Vera Novak") == []
+
+
+async def test_in_another_process_it_is_gone_with_the_next_look(site: Installation) -> None:
+    """Two processes of one installation: the act is the first one's."""
+    own = await confirm(site)
+    port = free_port()
+    environ = {**site.environ, "PORT": str(port), "BASE_URL": f"http://localhost:{port}"}
+    async with (
+        serving(load(environ, role=Process.WEB)) as app,
+        httpx2.AsyncClient(base_url=f"http://localhost:{port}", verify=NO_TLS) as client,
+    ):
+        assert "Vera Novak" in (await client.get(LIST)).text
+        assert (await site.client.post(own, data={"action": "withdraw"})).status_code == 303
+        async with asyncio.timeout(120):
+            while "Vera Novak" in (await client.get(LIST)).text:
+                await asyncio.sleep(0.02)
+        assert not [page for page in app._pages._stale.values() if b"Vera Novak" in page.plain]
+
+
+async def test_an_act_at_the_desk_is_seen_before_its_answer(sleepy: Installation) -> None:
+    own = await confirm(sleepy)
+    assert len(await listed(sleepy, "Vera Novak")) == 4
+    async with people.at_desk(sleepy, "moderator", email="mo@letters.example", name="Mo") as client:
+        async with sleepy.database.connection() as conn:
+            signature = await conn.fetchval("SELECT id FROM signature")
+        form = {f"s{signature}": "0", "act": "remove", "reason": "fake"}
+        answer = await client.post(f"/organizer/{SLUG}/queue", data=form)
+    assert answer.status_code == 303, own
+    assert await listed(sleepy, "Vera Novak") == []
 
 
 async def test_pages_lead_to_each_other_in_both_languages(site: Installation) -> None:
