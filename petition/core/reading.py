@@ -32,7 +32,7 @@ MAX_ACTS = 10_000  # the newest acts that are remembered
 REMEMBERED = 60.0  # seconds; what a replica has is never older where it is read from
 
 
-class Reader(Protocol):
+class DataReader(Protocol):
     """Reads by one call of ``load``, or two."""
 
     async def __call__(self, load: Load[T], /) -> T: ...

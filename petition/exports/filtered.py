@@ -14,7 +14,7 @@ from petition.core.database import Database
 from petition.core.encryption import LetterKeys
 from petition.core.i18n import N_
 from petition.core.ids import LetterId
-from petition.core.reading import Reader
+from petition.core.reading import DataReader
 from petition.core.replicas import Load
 from petition.exports import writers
 from petition.exports.writers import Format
@@ -99,7 +99,7 @@ class Export:
         keys: LetterKeys,
         order: ExportOrder,
         titles: Mapping[str, str] | None = None,
-        read: Reader | None = None,
+        read: DataReader | None = None,
     ) -> None:
         """``titles`` are the columns' names in a workbook; ``read`` reads the rows, by default from ``database``."""
         self._database = database

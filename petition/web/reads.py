@@ -1,4 +1,4 @@
-"""What a request may read from a replica: how new it must be, and how its age is told to the client.
+"""What a request may read from a replica, and how new that must be.
 
 Signatories see what they did by their network, for a minute and in this process's memory (``RecentActs``): public pages
 set no cookie. Organizers' browsers carry the position of their last act in a cookie of the desk.
