@@ -4,7 +4,7 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test install lint audit sbom fuzz format bench forge messages requirements clean
+.PHONY: help demo test install lint audit sbom fuzz format bench forge cluster messages requirements clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -64,6 +64,9 @@ siege: $(VENV)/equipped ## honest visitors' success and time under the recipes o
 
 forge: $(VENV)/equipped ## forge signatures on this machine; prints what that costs
 	$(BIN)/python -m tests.forge $(ARGS)
+
+cluster: $(VENV)/equipped ## break machines of a cluster (network namespaces; as root); prints a table
+	@sh tools/cluster.sh && exec $(BIN)/python -m tests.cluster $(ARGS)
 
 messages: $(VENV)/equipped ## bring the catalogues up to date with the sources
 	$(BIN)/python tools/messages.py

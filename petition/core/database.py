@@ -10,7 +10,7 @@ import json
 import logging
 import ssl
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -32,6 +32,7 @@ Connection: TypeAlias = "asyncpg.Connection[Record] | PoolConnectionProxy[Record
 
 COMMAND_TIMEOUT = 15.0  # seconds; the slowest honest statement of the web takes a tenth of one
 ACQUIRE_TIMEOUT = 5.0
+HEAD_START = 0.3  # seconds in which one of several servers may answer before the next one is asked
 
 # Any number will do that no other advisory lock uses.
 MIGRATION_LOCK = 0x7065_7469_7469
@@ -186,7 +187,7 @@ async def connect(url: str) -> "asyncpg.Connection[Record]":
     """Open one connection with our codecs. Raises ``Unavailable``."""
     with lost_connections_are_unavailable():
         options = _driver_options(parse_database(url))
-        conn: asyncpg.Connection[Record] = await asyncpg.connect(command_timeout=None, **options)
+        conn: asyncpg.Connection[Record] = await _connector(url)(command_timeout=None, **options)
         await _prepare(conn)
         return conn
 
@@ -196,6 +197,7 @@ async def opened(url: str, *, max_size: int = 10, writes: bool = True) -> AsyncI
     """Open a pool of at most ``max_size`` connections for the length of a process; without ``writes`` to read only."""
     address = parse_database(url)
     pool = asyncpg.create_pool(
+        connect=_connector(url),
         min_size=0,
         max_size=max_size,
         init=_prepare,
@@ -211,6 +213,50 @@ async def opened(url: str, *, max_size: int = 10, writes: bool = True) -> AsyncI
             yield database
         finally:
             await database.close()
+
+
+class _Servers:
+    """Several servers, of which one is asked for (``target_session_attrs``), the one that was right last time first.
+
+    The driver asks one after the other, and one that is frozen or cut off keeps it waiting for a minute. Here each has
+    a head start before the next one is asked as well.
+    """
+
+    def __init__(self, servers: Sequence[tuple[str, int]]) -> None:
+        self._servers = list(servers)
+
+    async def connect(self, dsn: str, **options: Any) -> Any:
+        """Return a connection to the first that is right. Raises what the last one that failed did."""
+        waiting, attempts = list(self._servers), set[asyncio.Task[Any]]()
+        failure: BaseException | None = None
+        try:
+            while waiting or attempts:
+                if waiting:
+                    attempts.add(asyncio.create_task(self._ask(waiting.pop(0), dsn, options)))
+                timeout = HEAD_START if waiting else None
+                done, attempts = await asyncio.wait(attempts, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+                conns = [attempt.result() for attempt in done if attempt.exception() is None]
+                if conns:
+                    for conn in conns[1:]:
+                        conn.terminate()
+                    return conns[0]
+                failure = next((attempt.exception() for attempt in done), failure)
+        finally:
+            for attempt in attempts:
+                attempt.cancel()
+        raise failure or Unavailable("DATABASE_URL names no server")
+
+    async def _ask(self, server: tuple[str, int], dsn: str, options: dict[str, Any]) -> Any:
+        conn = await asyncpg.connect(dsn, host=server[0], port=server[1], **options)
+        self._servers.remove(server)
+        self._servers.insert(0, server)
+        return conn
+
+
+def _connector(url: str) -> Callable[..., Any]:
+    """Return what opens a connection for the driver's options."""
+    servers = parse_database(url).servers
+    return _Servers(servers).connect if servers else asyncpg.connect
 
 
 _SESSION = {"application_name": "petition", "timezone": "UTC"}

@@ -24,6 +24,7 @@ class DatabaseAddress:
     url: str = field(repr=False)  # for the driver
     statement_cache_size: int | None = None  # None: the driver's own; 0: a pooler in transaction mode stands in between
     sslmode: str | None = None  # of a connection that leaves this machine; None: it does not
+    servers: tuple[tuple[str, int], ...] = ()  # (host or folder of a socket, port), where there are several
 
     @property
     def is_pooled(self) -> bool:
@@ -120,12 +121,13 @@ def parse_database(url: str, environ: Mapping[str, str] = os.environ, setting: s
         raise SettingsError(f"{setting}: statement_cache_size must be a whole number; 0 for a pooler")
     if values.get("target_session_attrs", "any") not in _TARGETS:
         raise SettingsError(f"{setting}: target_session_attrs must be one of {', '.join(sorted(_TARGETS))}")
-    hosts = _hosts(setting, authority, values, environ)
-    mode = _encrypt(setting, values, hosts, environ.get("PGSSLMODE"), plain=plain)
+    servers = _servers(setting, authority, values, environ)
+    mode = _encrypt(setting, values, [host for host, _ in servers], environ.get("PGSSLMODE"), plain=plain)
     return DatabaseAddress(
         f"{scheme}://{_requoted(user)}{authority}{quote(unquote(path), safe='/')}{_query(values)}",
         None if size is None else int(size),
         mode,
+        tuple(servers) if len(servers) > 1 else (),
     )
 
 
@@ -139,17 +141,14 @@ def each_server(url: str, setting: str, environ: Mapping[str, str] = os.environ)
     scheme, user, authority, path, query = match.groups(default="") if match else [""] * 5
     values = parameters(setting, query)
     values.pop("target_session_attrs", None)
+    login = f"{user}@" if user else ""
     if "service" in values:
-        yield values["service"], f"{scheme}://{f'{user}@' if user else ''}{authority}{path}{_query(values)}"
+        yield values["service"], f"{scheme}://{login}{authority}{path}{_query(values)}"
         return
-    hosts = (authority or values.get("host") or environ.get("PGHOST") or "localhost").split(",")
-    ports = (values.get("port") or environ.get("PGPORT") or "5432").split(",")
-    for part, default_port in zip(hosts, ports * len(hosts) if len(ports) == 1 else ports, strict=False):
-        known = _HOST_AND_PORT.fullmatch(part)
-        host = f"[{known[1]}]" if known and known[1] else unquote(known[2]) if known else part
-        port = known[3] if known and known[3] else default_port
-        one = {**values, "host": host, "port": port}
-        yield f"{host}:{port}", f"{scheme}://{f'{user}@' if user else ''}{path or '/'}{_query(one)}"
+    for host, port in _servers(setting, authority, values, environ):
+        name = f"[{host}]" if ":" in host else host
+        one = {**values, "host": name, "port": str(port)}
+        yield f"{name}:{port}", f"{scheme}://{login}{path or '/'}{_query(one)}"
 
 
 def _encrypt(setting: str, values: dict[str, str], hosts: list[str], default: str | None, *, plain: bool) -> str | None:
@@ -174,31 +173,35 @@ def _encrypt(setting: str, values: dict[str, str], hosts: list[str], default: st
     return values.get("sslmode", "prefer")
 
 
-def _hosts(setting: str, authority: str, values: Mapping[str, str], environ: Mapping[str, str]) -> list[str]:
+def _servers(
+    setting: str, authority: str, values: Mapping[str, str], environ: Mapping[str, str]
+) -> list[tuple[str, int]]:
     """Return the hosts that the driver will connect to. Raises ``SettingsError`` where two readings are possible.
 
     The driver takes those of the authority before the parameter's, libpq the other way round.
     """
     if authority and not values.keys().isdisjoint({"host", "port"}):
         raise SettingsError(f"{setting} names host or port twice; keep them before the / or behind the ?")
-    if not _SERVER_PORT.fullmatch(values.get("port") or environ.get("PGPORT") or "5432"):
+    text = values.get("port") or environ.get("PGPORT") or "5432"
+    if not _SERVER_PORT.fullmatch(text):
         raise SettingsError(f"{setting}: port (or PGPORT) must be a whole number")
+    ports = [int(port) for port in text.split(",")]
     if authority:
-        return [unquote(host) for host in _split(setting, authority)]
-    named = list(_split(setting, values.get("host") or environ.get("PGHOST") or "localhost"))
-    ports = (values.get("port") or environ.get("PGPORT") or "5432").split(",")
-    if len(ports) not in {1, len(named)} or not all(0 < int(port) < 65536 for port in ports):
+        return [(unquote(host), port or ports[0]) for host, port in _split(setting, authority)]
+    hosts = [host for host, _ in _split(setting, values.get("host") or environ.get("PGHOST") or "localhost")]
+    if len(ports) not in {1, len(hosts)} or not all(0 < port < 65536 for port in ports):
         raise SettingsError(f"{setting}: port must name one for all hosts, or one for each")
-    return named
+    return list(zip(hosts, ports if len(ports) > 1 else ports * len(hosts), strict=True))
 
 
-def _split(setting: str, hosts: str) -> Iterator[str]:
+def _split(setting: str, hosts: str) -> Iterator[tuple[str, int | None]]:
+    """Yield each host with its port, if it names one. Raises ``SettingsError``."""
     for part in hosts.split(","):
         match = _HOST_AND_PORT.fullmatch(part)
         if match and (match[3] is None or 0 < int(match[3]) < 65536):
-            yield match[1] or match[2]
+            yield match[1] or match[2], int(match[3]) if match[3] else None
         elif part.startswith("/"):
-            yield part
+            yield part, None
         else:
             raise SettingsError(DATABASE_FORM.format(setting))
 

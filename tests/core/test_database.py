@@ -154,3 +154,28 @@ async def test_more_waiting_than_connections_is_unavailable(database_url: str, m
         with pytest.raises(Unavailable):
             async with pool.connection():
                 raise AssertionError("it was lent already")
+
+
+async def test_a_server_that_says_nothing_does_not_hide_the_next_one(database_url: str) -> None:
+    def say_nothing(_reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
+        return None
+
+    silent = await asyncio.start_server(say_nothing, "127.0.0.1", 0)
+    port = silent.sockets[0].getsockname()[1]
+    target, _, query = database_url.partition("?")
+    values = dict(pair.split("=") for pair in query.split("&"))
+    url = f"{target}?host=127.0.0.1,{values['host']}&port={port},{values['port']}&target_session_attrs=primary"
+    async with silent, opened(url) as pool:
+        for _ in range(2):  # the right one is asked first the second time
+            async with pool.connection() as conn:
+                assert await conn.fetchval("SELECT 1") == 1
+    conn = await connect(url)
+    assert await conn.fetchval("SELECT 1") == 1
+    await conn.close()
+
+
+async def test_without_a_server_that_answers_the_last_failure_is_the_cause(database_url: str) -> None:
+    target, _, query = database_url.partition("?")
+    sockets = dict(pair.split("=") for pair in query.split("&"))["host"]
+    with pytest.raises(Unavailable, match="cannot be reached"):
+        await connect(f"{target}?host={sockets},{sockets}&port=1,2")

@@ -57,7 +57,7 @@ def trusting() -> ssl.SSLContext:
 @asynccontextmanager
 async def running(proxy: str, folder: Path, web_port: int, port: int, spare_port: int) -> AsyncIterator[None]:
     """Run ``nginx`` or ``caddy`` in front of the web until the block ends; TLS at ``port``."""
-    _write_certificate(folder)
+    write_certificate(folder)
     command = {"nginx": _nginx, "caddy": _caddy}[proxy](folder, web_port, port, spare_port)
     with (folder / "proxy.log").open("wb") as log:
         process = await asyncio.create_subprocess_exec(
@@ -121,7 +121,7 @@ async def _until_open(process: asyncio.subprocess.Process, port: int, folder: Pa
             await asyncio.sleep(0.05)
 
 
-def _write_certificate(folder: Path) -> None:
+def write_certificate(folder: Path) -> None:
     """Write a chain as public authorities issue it: ECDSA, one intermediate, signed timestamps of some 240 bytes."""
     authority, key = ec.generate_private_key(ec.SECP384R1()), ec.generate_private_key(ec.SECP256R1())
     intermediate = _certificate("An Intermediate Authority", "A Root Authority", authority, authority, 400)

@@ -1,0 +1,72 @@
+"""Judges from outside: what visitors were answered against what the installation says in the end."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+import httpx2
+
+from tests.cluster.visitors import Answer, Visitors, number_of
+from tests.running import SLUG
+
+ALLOWED = {"sign": {303, 503}, "confirm": {303, 503}, "read": {200}}
+MAX_OUTAGE = 15.0  # seconds
+
+
+async def listed_people(client: httpx2.AsyncClient) -> list[str]:
+    """Return every name of the public list, page by page."""
+    names: list[str] = []
+    after = ""
+    while True:
+        page = await client.get(f"/api/v1/letters/{SLUG}/signatories", params={"limit": "100", "after": after})
+        page.raise_for_status()
+        names += [item["name"] for item in page.json()["items"]]
+        if not (after := page.json()["next"] or ""):
+            return names
+
+
+async def counted_people(client: httpx2.AsyncClient) -> int:
+    """Return the count that readers see."""
+    page = await client.get(f"/api/v1/letters/{SLUG}/count")
+    page.raise_for_status()
+    return int(page.json()["people"])
+
+
+def differences(visitors: Visitors, names: Sequence[str], count: int, *, since: float = 0.0) -> list[str]:
+    """Return what is wrong: lost, doubled or miscounted signatures of those who were answered after ``since``."""
+    numbers = Counter(number_of(name) for name in names if name.startswith("Vera "))
+    confirmed = {number for number, at in visitors.confirmed.items() if at >= since}
+    signed = {number for number, at in visitors.signed.items() if at >= since}
+    lines = {
+        "confirmed, and not on the list": confirmed - numbers.keys(),
+        "on the list twice": {number for number, times in numbers.items() if times > 1},
+        "on the list, and never confirmed": numbers.keys() - visitors.confirmed.keys(),
+        "answered 303 on signing, and no mail came": signed - visitors.mails.keys(),
+    }
+    wrong = [f"{len(people)} {words}: {sorted(people)[:5]}" for words, people in lines.items() if people]
+    if count != len(names):
+        wrong.append(f"the count is {count}, and {len(names)} are on the list")
+    return wrong
+
+
+def lost(visitors: Visitors, names: Sequence[str]) -> list[int]:
+    """Return who was answered 303 on confirming and is not on the list."""
+    return sorted(visitors.confirmed.keys() - {number_of(name) for name in names if name.startswith("Vera ")})
+
+
+def odd_answers(answers: Sequence[Answer]) -> Counter[str]:
+    """Return answers that no visitor may get, with how often."""
+    return Counter(
+        f"{answer.act} {answer.status or 'no answer'}" for answer in answers if answer.status not in ALLOWED[answer.act]
+    )
+
+
+def outage(answers: Sequence[Answer], since: float) -> float:
+    """Return for how many seconds after ``since`` forms were refused or slow: until the last of these was answered."""
+    last = [
+        answer.ended_at
+        for answer in answers
+        if answer.act != "read"
+        and answer.ended_at >= since
+        and (answer.status != 303 or answer.ended_at - answer.began_at > 2)
+    ]
+    return max(last) - since if last else 0.0
