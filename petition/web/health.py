@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import hmac
 from datetime import UTC, datetime, timedelta
+from functools import cache
 
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.exceptions import HTTPException
@@ -12,31 +13,48 @@ from starlette.responses import PlainTextResponse, Response
 
 from petition.core import database, stored_keys
 from petition.core import metrics as figures
+from petition.core.client_networks import is_trusted
 from petition.core.database import Connection
 from petition.core.encryption import Wrapper
 from petition.core.errors import SettingsError, Unavailable
+from petition.core.version import version
 from petition.incoming_mail import mail_figures
-from petition.web import http
+from petition.web import http, shutdown
 from petition.web.services import Services
 
 READY_TIMEOUT = 2.0  # seconds: load balancers wait no longer
 NO_STORE = {"cache-control": "no-store"}
 
 
-async def alive(_request: Request) -> Response:
+async def alive(request: Request) -> Response:
+    """Answer 200 as long as this process serves; 503 if it is about to stop and a proxy should turn to another one."""
+    if is_trusted(request.client.host if request.client else "", http.services_of(request).settings.trusted_proxies):
+        shutdown.notice.note_probe()
+    if shutdown.notice.is_stopping:
+        return PlainTextResponse("stopping\n", 503, NO_STORE)
     return PlainTextResponse("alive\n", headers=NO_STORE)
 
 
 async def ready(request: Request) -> Response:
-    """Answer 200 if people can sign: the database is reachable, migrated, writable and ours; else 503 and why."""
+    """Answer 200 if people can sign: the database is reachable, migrated, writable and ours; else 503 and why.
+
+    The second line says which version answers.
+    """
     services = http.services_of(request)
     async with services.throttle.probe_slot(http.network_of(request)):
         trouble = await _check(services)
+    if shutdown.notice.is_stopping:
+        trouble = "stopping"
     if trouble:
-        return PlainTextResponse(f"{trouble}\n", 503, NO_STORE | {"retry-after": "5"})
+        return PlainTextResponse(f"{trouble}\n{_what_runs()}\n", 503, NO_STORE | {"retry-after": "5"})
     # A replica that is away is no reason to stop signing here: the primary is read instead.
-    lines = ["ready", *(f"replica {line}" for line in services.reading.troubles())]
+    lines = ["ready", _what_runs(), *(f"replica {line}" for line in services.reading.troubles())]
     return PlainTextResponse("".join(f"{line}\n" for line in lines), headers=NO_STORE)
+
+
+@cache
+def _what_runs() -> str:
+    return f"version {version()}, schema {database.schema_number()}"
 
 
 async def _check(services: Services) -> str | None:
