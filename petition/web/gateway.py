@@ -48,7 +48,8 @@ LINKS = {  # the purpose of the token in a mailed link
     "never": "never",
     "preview": "preview",
 }
-LETTER_LINKS = {"unsubscribe": "updates", "answer": "answer"}  # likewise, below a letter's address
+# Likewise, below a letter's address.
+LETTER_LINKS = {"unsubscribe": "updates", "answer": "answer", "audit": "audit", "package": "package"}
 LINK = re.compile(
     rf"/[a-z]{{2,3}}(?:_[A-Z]{{2}})?/(?:({'|'.join(LINKS)})|[a-z0-9-]{{3,64}}/({'|'.join(LETTER_LINKS)}))"
     r"/([\w.~-]{1,200})(?:/data\.json)?",
