@@ -197,6 +197,8 @@ class Gateway:
         async def sending(message: Message) -> None:
             if message["type"] == "http.response.start":
                 statuses.append(message["status"])
+                if message["status"] >= 500 and (number := request_ids.current.get()) is not None:
+                    message["headers"] = [*message["headers"], (b"x-request-id", number.encode())]
                 message["headers"] = self._add_missing_headers(list(message["headers"]))
             await send(message)
 
