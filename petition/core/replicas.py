@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TypeVar
 
-from petition.core import metrics
+from petition.core import metrics, patience
 from petition.core.database import Connection, Database, Record, ServerError, applied_number
 from petition.core.errors import Unavailable
 
@@ -110,12 +110,13 @@ async def lent_until(limit: asyncio.Timeout, database: Database) -> AsyncIterato
     Raises ``Unavailable``.
     """
     try:
-        async with limit, database.connection() as conn:
-            try:
-                yield conn
-            except asyncio.CancelledError:
-                conn.terminate()
-                raise
+        with patience.suspended():  # a replica that hangs must not use up what the primary may take
+            async with limit, database.connection() as conn:
+                try:
+                    yield conn
+                except asyncio.CancelledError:
+                    conn.terminate()
+                    raise
     except TimeoutError as error:
         raise Unavailable("the server does not answer") from error
 

@@ -77,7 +77,8 @@ def create_app(settings: Settings) -> Gateway:
     """Build the whole application. Raises ``SettingsError`` if a catalogue cannot be read."""
     metrics.say_what_runs(version(), schema_number())
     renderer = Renderer(i18n.load(settings.locales_dir), settings.base_url, settings.controller)
-    pages, notices, streams = PageCache(), InstallationNotices(), CountStreams(settings)
+    pages, notices = PageCache(settings.database_patience), InstallationNotices()
+    streams = CountStreams(settings)
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[dict[str, Any]]:
@@ -85,7 +86,7 @@ def create_app(settings: Settings) -> Gateway:
             raise SettingsError("the application needs a database; `petition serve` starts one")
         url = settings.database_url
         async with (
-            opened(url) as database,
+            opened(url, patience=settings.database_patience) as database,
             opened_reading(database, url, settings.database_read_url, settings.read_max_age) as reading,
         ):
             services = build_services(settings, database, renderer, pages, notices, streams, reading=reading)
@@ -136,6 +137,7 @@ def build_services(
         letters.on_taken_down(purge)
         letters.on_names_hidden(purge)  # stale copies too, which are served while the database is down
     letters.on_taken_down(cards.purge)
+    pages.is_up = lambda: letters.is_database_up
     streams.attach(letters)
     return Services(
         settings=settings,

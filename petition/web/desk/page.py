@@ -8,11 +8,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from petition.core import request_ids
-from petition.web import headers, reads
+from petition.web import headers
 from petition.web.content_codings import Coding, compress
 from petition.web.desk.navigation import find_current, jobs_of
 from petition.web.desk.visit import DeskVisit, OpenVisit, open_visit
-from petition.web.http import coding_for
+from petition.web.http import age_of, coding_for
 
 
 def policy(extra: Mapping[str, str] | None = None) -> str:
@@ -59,7 +59,7 @@ def desk_page(
         "nav_job": nav_job,
         "nav_tab": nav_tab,
         "path": path,
-        "as_of": _age_of(visit.request),
+        "as_of": _whole_seconds(age_of(visit.request)),
         "zone": member.organizer.zone if member else "",
         "here": _address_to_return_to(visit.request),
         "errors": words,
@@ -81,9 +81,7 @@ def desk_page(
     return Response(body, status or (422 if errors else 200), response_headers, media_type="text/html")
 
 
-def _age_of(request: Request) -> int | None:
-    """Return how old in whole seconds what a page shows is at most; None if it is of this moment."""
-    age = reads.freshness_of(request).age
+def _whole_seconds(age: float | None) -> int | None:
     return None if age is None else math.ceil(age)
 
 
