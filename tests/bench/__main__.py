@@ -8,9 +8,9 @@ import tempfile
 from pathlib import Path
 
 from petition import postgres
-from tests.bench import report, rounds
+from tests.bench import apart, report, rounds
 from tests.bench.place import Place
-from tests.bench.rounds import Size
+from tests.bench.rounds import Figures, Size
 
 RESULTS = Path("bench-results")
 
@@ -19,7 +19,7 @@ def main() -> int:
     """Return 0 if everything that was measured reached what is wanted, else 1."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench")
     parser.add_argument("--quick", action="store_true", help="one short round: does it run at all?")
-    parser.add_argument("--only", choices=rounds.NAMES, default=None)
+    parser.add_argument("--only", choices=(*rounds.NAMES, *apart.PARTS), default=None)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--rows", type=int, default=1_000_000, help="signatures of the big letter")
     parser.add_argument("--readers", type=int, default=100_000, help="of the update that is mailed")
@@ -64,7 +64,11 @@ async def _measure(url: str, folder: Path, size: Size, only: str | None) -> int:
     place = Place(url, folder)
     print("filling the databases", flush=True)
     await place.prepare(size.rows, only)
-    figures = await rounds.run(place, size, only)
+    if only in apart.PARTS:
+        figures = Figures()
+        await apart.PARTS[str(only)](place, size, figures)
+    else:
+        figures = await rounds.run(place, size, only)
     found = report.lines(figures, size)
     print(report.table(found, figures, on))
     print(f"written to {report.write(RESULTS, found, figures, on, size)}")

@@ -111,6 +111,8 @@ class Place:
                 "log": road[1:2],
                 "keeper": road[1:2],
                 "million": [],
+                "processes": road[1:2],
+                "bytes": road[2:],
                 "idle": [],
             }.get(only, road):
                 if name not in known:

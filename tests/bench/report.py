@@ -87,6 +87,11 @@ def lines(figures: Figures, size: Size) -> list[Line]:
         Line("the same: a proof", figures.median("proof bytes"), MOST, 2048, "bytes"),
         Line("the same: verified by Go's library", figures.median("proof ms"), MOST, 50, "ms"),
         Line("keeper's part of POST sign, 200 forms/s, p95", figures.median("keeper p95"), MOST, 15, "ms"),
+        *(
+            Line(f"{what} by two processes over one", figures.ratio(f"{what} by two", f"{what} by one"), LEAST, 1.5)
+            for what in ("sign", "confirm")
+        ),
+        Line("a signature in PostgreSQL, all tables and indexes", figures.median("bytes of all"), MOST, 400, "bytes"),
         Line(f"{size.people:,} sign and confirm end to end: minutes", figures.median("million minutes"), MOST, 30),
         Line("the same: lost", figures.median("million lost"), MOST, 0),
         Line("the same: doubled", figures.median("million doubled"), MOST, 0),

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from petition.core.database import connect
 from petition.signatures.listing import Cursor
-from tests.bench import count_log, desk_pages, idle, keeper, listeners, mail, mailings, million, nginx
+from tests.bench import count_log, desk_pages, idle, keeper, listeners, mail, mailings, nginx
 from tests.bench.bare import fetch
 from tests.bench.load import Order, Tally, send
 from tests.bench.place import FEW, Place, Server, Web
@@ -262,16 +262,13 @@ class Bench:
 
 
 ROAD = ("warm_page", "pages", "nginx", "count", "badge", "together", "streams", "sign", "confirm", "lists", "search")
-NAMES = (*ROAD, "idle", "desk", "mail", "log", "keeper", "million")
+NAMES = (*ROAD, "idle", "desk", "mail", "log", "keeper")
 
 
 async def run(place: Place, size: Size, only: str | None) -> Figures:
     """Measure everything, or ``only`` one part (one of ``NAMES``)."""
     figures = Figures()
-    if only == "million":  # by itself only: it takes half an hour
-        async with place.published("million") as url:
-            figures.values |= {name: [value] for name, value in (await million.run(place, url, size.people)).items()}
-    if only not in {"idle", "desk", "mail", "log", "keeper", "million"}:
+    if only not in {"idle", "desk", "mail", "log", "keeper"}:
         await _measure_road(place, size, figures, ROAD if only is None else (only,))
     if only in {None, "idle"}:
         await _measure_idle(place, size, figures)
