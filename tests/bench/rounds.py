@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from petition.core.database import connect
 from petition.signatures.listing import Cursor
-from tests.bench import count_log, desk_pages, keeper, listeners, mail, mailings
+from tests.bench import count_log, counting_cost, desk_pages, keeper, listeners, mail, mailings
 from tests.bench.bare import fetch
 from tests.bench.load import Order, Tally, send
 from tests.bench.place import FEW, Place, Server, Web
@@ -222,13 +222,13 @@ class Bench:
 
 
 ROAD = ("warm_page", "count", "badge", "together", "listeners", "sign", "confirm", "lists", "search")
-NAMES = (*ROAD, "desk", "mail", "log", "keeper")
+NAMES = (*ROAD, "desk", "mail", "log", "keeper", "metrics")
 
 
 async def run(place: Place, size: Size, only: str | None) -> Figures:
     """Measure everything, or ``only`` one part (one of ``NAMES``)."""
     figures = Figures()
-    if only not in {"desk", "mail", "log", "keeper"}:
+    if only not in {"desk", "mail", "log", "keeper", "metrics"}:
         await _measure_road(place, size, figures, ROAD if only is None else (only,))
     if only in {None, "mail"}:
         for number in range(size.rounds):
@@ -238,6 +238,11 @@ async def run(place: Place, size: Size, only: str | None) -> Figures:
         await _measure_mailing(place, size, figures)
     if only in {None, "log"}:
         await _measure_log(place, size, figures)
+    if only in {None, "metrics"}:
+        for _ in range(size.rounds):
+            cost, kilobytes = counting_cost.measure()
+            figures.values["counting a request cpu"].append(cost)
+            figures.values["scrape KB"].append(kilobytes)
     if only in {None, "keeper"}:
         await _measure_keeper(place, size, figures)
     if only in {None, "desk"}:
