@@ -269,15 +269,19 @@ async def run(place: Place, size: Size, only: str | None) -> Figures:
     if only in {None, "log"}:
         await _measure_log(place, size, figures)
     if only in {None, "metrics"}:
-        for _ in range(size.rounds):
-            cost, kilobytes = counting_cost.measure()
-            figures.values["counting a request cpu"].append(cost)
-            figures.values["scrape KB"].append(kilobytes)
+        _measure_counting(size, figures)
     if only in {None, "keeper"}:
         await _measure_keeper(place, size, figures)
     if only in {None, "desk"}:
         await _measure_desk(place, size, figures)
     return figures
+
+
+def _measure_counting(size: Size, figures: Figures) -> None:
+    for _ in range(size.rounds):
+        cost, kilobytes = counting_cost.measure()
+        figures.values["counting a request cpu"].append(cost)
+        figures.values["scrape KB"].append(kilobytes)
 
 
 async def _measure_road(place: Place, size: Size, figures: Figures, names: Sequence[str]) -> None:
