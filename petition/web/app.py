@@ -49,6 +49,7 @@ from petition.web.services import Services
 from petition.web.share_card_cache import CardCache
 from petition.web.sharing import endpoints as sharing
 from petition.web.static_files import Static
+from petition.web.stored_copies import StoredCopies
 from petition.web.throttle import Throttle
 
 ROUTES: list[BaseRoute] = [
@@ -88,7 +89,10 @@ def create_app(settings: Settings) -> Gateway:
             forms.prepare()
             gc.freeze()  # scanning the long-lived objects again and again took 5 % of a busy server
             letters = services.letters.watch()
-            loops = letters, streams.send_heartbeats(), pages.expire_dated(), pages.shrink_lasting()
+            loops = [letters, streams.send_heartbeats(), pages.expire_dated(), pages.shrink_lasting()]
+            if services.stored is not None:
+                state: dict[str, object] = {"services": services}
+                loops.append(services.stored.follow(framework, state, pages.common, pages.is_up))
             tasks = [asyncio.create_task(loop) for loop in loops]
             try:
                 with shutdown.on_signal(streams.stop):
@@ -124,6 +128,9 @@ def build_services(
         letters.on_taken_down(purge)
         letters.on_names_hidden(purge)  # stale copies too, which are served while the database is down
     letters.on_taken_down(cards.purge)
+    stored = StoredCopies(settings, settings.database_url or "")
+    letters.on_taken_down(stored.purge)
+    letters.on_names_hidden(stored.purge)
     pages.is_up = lambda: letters.is_database_up
     streams.attach(letters)
     return Services(
@@ -137,6 +144,7 @@ def build_services(
         letters=letters,
         pages=pages,
         cards=cards,
+        stored=stored,
         count_streams=streams,
         captchas=Captchas(settings),
         day_keys=DayKeys(database, wrapper),

@@ -22,6 +22,7 @@ from petition.signatures.signing import Signing
 from petition.web.count_stream import CountStreams
 from petition.web.page_cache import PageCache
 from petition.web.share_card_cache import CardCache
+from petition.web.stored_copies import StoredCopies
 from petition.web.throttle import Throttle
 
 
@@ -56,4 +57,5 @@ class Services:
     signing: Signing
     confirming: Confirming
     throttle: Throttle
+    stored: StoredCopies | None = None
     room: Room = field(default_factory=Room)

@@ -62,6 +62,7 @@ async def _page(
         WITH_NAMES,
         letter=published.letter,
         counts=published.counts,
+        nameless=visit.is_nameless,
         kind=kind,
         q=q,
         items=items,
@@ -100,14 +101,14 @@ def listed(published: PublishedLetter, kind: Kind) -> int:
 async def _entries(
     visit: Visit, published: PublishedLetter, kind: Kind, *, q: str, after: Cursor | None
 ) -> tuple[list[Signatory], Cursor | None]:
-    if published.letter.conceals_names:
+    if published.letter.conceals_names or visit.is_nameless:
         return [], None
     async with visit.services.throttle.read_slot(visit.network), visit.services.database.connection() as conn:
         return await listing.read(conn, published.letter.id, kind, q, after)
 
 
 async def _employees(visit: Visit, published: PublishedLetter) -> Sequence[Employees]:
-    if not published.letter.employers:
+    if not published.letter.employers or visit.is_nameless:
         return ()
     async with visit.services.throttle.read_slot(visit.network), visit.services.database.connection() as conn:
         return await employees.count(conn, published.letter)
