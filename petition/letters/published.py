@@ -147,6 +147,20 @@ class PublishedLetters:
         """Return the letters that take no more signatures, newest first. Raises ``Unavailable``."""
         return [await self.get(slug) for slug in (await self._in_order(are_open=False))[:limit]]
 
+    async def part(self, start: int, length: int) -> tuple[list[PublishedLetter], list[PublishedLetter]]:
+        """Return the (open, other) letters of a part of the list, which has all open ones first, the newest at the top.
+
+        Raises ``Unavailable``.
+        """
+        slugs = await self._in_order(are_open=True), await self._in_order(are_open=False)
+        first = slugs[0][start : start + length]
+        others = slugs[1][max(start - len(slugs[0]), 0) : max(start + length - len(slugs[0]), 0)]
+        return [await self.get(slug) for slug in first], [await self.get(slug) for slug in others]
+
+    async def number(self) -> int:
+        """Return how many letters there are. Raises ``Unavailable``."""
+        return len(await self._in_order(are_open=True)) + len(await self._in_order(are_open=False))
+
     async def _in_order(self, *, are_open: bool) -> Sequence[str]:
         if self._statuses.polled_at is None:
             await self.refresh_now()

@@ -5,6 +5,7 @@ in all, requests whose body has not arrived, and responses that are not read.
 """
 
 import heapq
+import logging
 import resource
 import sys
 from collections import Counter
@@ -12,7 +13,10 @@ from collections.abc import Iterable
 from typing import Protocol
 
 from petition.core import metrics
+from petition.core.log_summaries import LogSummary
 
+log = logging.getLogger(__name__)
+evictions = LogSummary(log, "too many connections")
 MAX_CONNECTIONS = 8_000  # of one process; uvicorn would answer 503 at 10,000
 OTHER_FILES = 200  # open files that are no client's, at most half of all: libraries, the database
 SPARE_FILES = 32  # that stay free, at most an eighth of all: for the database, and to answer the next client
@@ -113,6 +117,7 @@ class OpenConnections:
         for connection in heapq.nsmallest(max(1, limit // SHARE), group, key=self._rank):
             self.discard(connection)
             metrics.CONNECTIONS_CLOSED.labels("too_many").inc()
+            evictions.note()
             connection.evict()
 
     def _rank(self, connection: Evictable) -> tuple[bool, list[int], bool, float]:
