@@ -101,10 +101,10 @@ async def test_a_new_process_reads_without_a_database(running: Running) -> None:
         assert "Petra Northpier" in (await process.client.get(f"/en/{SLUG}")).text
         await running.server.end(signal.SIGKILL)
         assert "Petra Northpier" in (await process.client.get(f"/en/{SLUG}/signatories")).text, "it has followed it"
-    for path in running.copies:
-        assert stat.S_IMODE(path.stat().st_mode) == 0o600
-        assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
-        assert b"Northpier" not in path.read_bytes()
+    for copy in running.copies:
+        assert stat.S_IMODE(copy.stat().st_mode) == 0o600
+        assert stat.S_IMODE(copy.parent.stat().st_mode) == 0o700
+        assert b"Northpier" not in copy.read_bytes()
     headers = {"host": "letters.localhost:8000"}
     async with (
         command(f"serve --port {(port := free_port())}", running.environ, running.folder / "late.log"),
