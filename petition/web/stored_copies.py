@@ -1,6 +1,6 @@
 """Copies of public pages on disk, for a process that has just started and finds no database.
 
-They hold no names of signatories, so that none reappears which was taken back while nobody looked; everything else on
+They hold no names of signatories, so that none reappears that was taken back in the meantime; everything else on
 them was public. What may be shown, and for how long, is in docs/decisions/page-cache.md.
 """
 
@@ -59,7 +59,7 @@ class StoredCopies:
         self._is_usable = self._prepare()
 
     def _prepare(self) -> bool:
-        """Make the folder, and delete those of other versions that nobody has used for a while."""
+        """Make the folder, and delete those of other versions that have not been used for a while."""
         try:
             make_private(self._root)
             self._folder.mkdir(mode=0o700, exist_ok=True)
@@ -131,7 +131,7 @@ class StoredCopies:
                     self._written[key] = page, time.monotonic()
 
     def _begin_look(self) -> None:
-        """Note that this machine follows the database; if nobody did until now, no copy may be what it was."""
+        """Note that this machine follows the database; if it has not until now, no copy may be what it was."""
         contact = self._folder / _CONTACT
         with contextlib.suppress(OSError):
             if not self._is_following and not self._is_recent(ALONE):
@@ -144,14 +144,14 @@ class StoredCopies:
     def _outdated(self, pages: Iterable[tuple[str, object]]) -> list[tuple[str, object]]:
         now, due = time.monotonic(), self._due
         self._due = {}
-        found: dict[str, object] = dict.fromkeys(due)
+        chosen: dict[str, object] = dict.fromkeys(due)
         for key, page in pages:
             earlier, at = self._written.get(key, (None, float("-inf")))
             is_new = page is not earlier and now - at > MIN_AGE
             is_gone = self._path(key).name not in self._files and page is not earlier
             if (is_new or is_gone) and (key in self._written or len(self._written) < MAX_COPIES):
-                found[key] = page
-        return list(found.items())
+                chosen[key] = page
+        return list(chosen.items())
 
     async def _write(self, app: App, state: dict[str, object], key: str, page: object) -> None:
         patience.begin(5.0)
@@ -163,8 +163,10 @@ class StoredCopies:
             self._due[key] = _path_group(key)
             return
         content_type = next(value for name, value in headers if name == b"content-type")
-        shown = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in headers if name not in _LEFT_OUT]
-        head = json.dumps({"key": key, "type": content_type.decode(), "headers": shown}).encode()
+        lasting = [
+            (name.decode("latin-1"), value.decode("latin-1")) for name, value in headers if name not in _LEFT_OUT
+        ]
+        head = json.dumps({"key": key, "type": content_type.decode(), "headers": lasting}).encode()
         _write_whole(self._path(key), head + b"\n" + body)
         self._written[key] = page, time.monotonic()
 
