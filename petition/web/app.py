@@ -51,6 +51,7 @@ from petition.web.share_card_cache import CardCache
 from petition.web.sharing import endpoints as sharing
 from petition.web.shortcuts import shortcuts
 from petition.web.static_files import Static
+from petition.web.stored_copies import StoredCopies
 from petition.web.throttle import Throttle
 
 YOUNG_OBJECTS = 7_000  # between two looks for garbage in cycles: a batch of forms alone has thousands of objects
@@ -96,7 +97,10 @@ def create_app(settings: Settings) -> Gateway:
             gc.freeze()  # scanning the long-lived objects again and again took 5 % of a busy server
             gc.set_threshold(YOUNG_OBJECTS, 1, 10)
             letters = services.letters.watch()
-            loops = letters, reading.watch(), streams.send_heartbeats(), pages.expire_dated(), pages.shrink_lasting()
+            loops = [letters, reading.watch(), streams.send_heartbeats(), pages.expire_dated(), pages.shrink_lasting()]
+            if services.stored is not None:
+                state: dict[str, object] = {"services": services}
+                loops.append(services.stored.follow(framework, state, pages.common, pages.is_up))
             tasks = [asyncio.create_task(loop) for loop in loops]
             try:
                 with shutdown.on_signal(streams.stop):
@@ -141,6 +145,9 @@ def build_services(
         letters.on_taken_down(purge)
         letters.on_names_hidden(purge)  # stale copies too, which are served while the database is down
     letters.on_taken_down(cards.purge)
+    stored = StoredCopies(settings, settings.database_url or "")
+    letters.on_taken_down(stored.purge)
+    letters.on_names_hidden(stored.purge)
     pages.is_up = lambda: letters.is_database_up
     streams.attach(letters)
     return Services(
@@ -155,6 +162,7 @@ def build_services(
         letters=letters,
         pages=pages,
         cards=cards,
+        stored=stored,
         count_streams=streams,
         captchas=Captchas(settings),
         day_keys=DayKeys(database, wrapper),
