@@ -34,7 +34,9 @@ async def test_what_an_endpoint_raises_has_its_page(
     finally:
         logging.getLogger("uvicorn.error").disabled = False
     assert response.status_code == status
-    if status != 410:  # which says what is gone
+    if status == 503:  # with everything typed
+        assert "Vera Novak" in response.text
+    elif status != 410:  # which says what is gone
         assert TEXTS[status][0] in response.text
     assert response.headers.get("retry-after") == ("7" if status in {429, 503} else None)
     assert response.headers["x-content-type-options"] == "nosniff"
