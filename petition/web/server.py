@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 OPEN_FILES = 65_536  # one per connection; the default on many systems is 1,024
 GRACE = 10  # seconds for open responses at shutdown
-DRAIN = 4.0  # seconds in which proxies let go of idle connections: after 2 with the files in deploy/
+DRAIN = 4.0  # seconds in which proxies let go of idle connections: after 1 with the files in deploy/
 
 Pulse = Callable[[], Awaitable[None]]
 
