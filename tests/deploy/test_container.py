@@ -4,6 +4,7 @@ An image needs a registry to build on; the processes in it are these.
 """
 
 import asyncio
+import contextlib
 import os
 import shlex
 import sys
@@ -11,6 +12,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl, urlsplit
 
 import httpx2
 
@@ -37,6 +39,28 @@ for folder in / /tmp /var "$HOME"; do
 done
 exec setpriv --no-new-privs --bounding-set=-all --inh-caps=-all "$@"
 """
+
+
+@asynccontextmanager
+async def by_tcp(url: str) -> AsyncIterator[str]:
+    """Give an address of the database as containers reach it; its socket is closed to an account without rights."""
+    parts = urlsplit(url)
+    where = dict(parse_qsl(parts.query))
+    path = f"{where['host']}/.s.PGSQL.{where['port']}"
+
+    async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(65536):
+            writer.write(data)
+        writer.close()
+
+    async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        far_reader, far_writer = await asyncio.open_unix_connection(path)
+        with contextlib.suppress(ConnectionError):
+            await asyncio.gather(carry(reader, far_writer), carry(far_reader, writer))
+
+    async with await asyncio.start_server(relay, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        yield f"postgresql://{parts.username}@127.0.0.1:{port}{parts.path}?plain=1"
 
 
 @asynccontextmanager
@@ -74,8 +98,12 @@ async def test_web_and_worker_need_no_rights_and_a_root_that_is_read_only(
         assert (service["read_only"], service["tmpfs"], service["cap_drop"]) == (True, ["/tmp"], ["ALL"])
         assert service["security_opt"] == ["no-new-privileges:true"]
     port, inbox = free_port(), Inbox()
-    async with fresh_database(cluster, admin, published) as url, receiving(inbox) as smtp_port:
-        environ = environment(tmp_path, url, port, BASE_URL=f"http://localhost:{port}", CAPTCHA="off")
+    async with (
+        fresh_database(cluster, admin, published) as url,
+        by_tcp(url) as address,
+        receiving(inbox) as smtp_port,
+    ):
+        environ = environment(tmp_path, address, port, BASE_URL=f"http://localhost:{port}", CAPTCHA="off")
         mail = {"SMTP_URLS": f"smtp://127.0.0.1:{smtp_port}", "MAIL_FROM": "letters@letters.example"}
         async with (
             asyncio.timeout(PATIENCE),
