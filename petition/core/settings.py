@@ -222,9 +222,11 @@ def _timestamp_urls(reader: EnvironmentReader) -> tuple[str, ...]:
 def _is_web_address(url: str) -> bool:
     try:
         parts = urlsplit(url)
+        _ = parts.port
     except ValueError:
         return False
-    return parts.scheme in {"http", "https"} and bool(parts.hostname) and "@" not in parts.netloc
+    is_plain = not (parts.query or parts.fragment or "@" in parts.netloc)
+    return parts.scheme in {"http", "https"} and bool(parts.hostname) and is_plain
 
 
 _HOST = re.compile(r"\[[0-9a-f:.]+\]|[a-z0-9_-]+(?:\.[a-z0-9_-]+)*")

@@ -19,7 +19,7 @@ from petition.signatures.counting import CountChange
 from petition.signatures.flags import flags_of
 from petition.signatures.forms import LEFT_OUT
 from petition.signatures.model import Counts, Kind, SignatureState, Visibility
-from petition.signatures.signals import DRAWN
+from petition.signatures.signals import DRAWN, as_counted
 from petition.signatures.stored_names import NAMED, StoredNames, names_to_store
 
 Key = tuple[LetterId, SignatureId]
@@ -134,6 +134,12 @@ class _Signature:
         return self.row["letter"], self.row["id"]
 
     @property
+    def signals(self) -> dict[str, object] | None:
+        """Its signals; a form that waited since an earlier version may have a partner that it must not have."""
+        signals: dict[str, object] | None = self.row["signals"]
+        return as_counted(signals) if self.fields["visibility"] == Visibility.COUNTED else signals
+
+    @property
     def flags(self) -> str:
         """The names of its flags with commas between: arrays of arrays cannot be unnested."""
         typed = [self.fields[key] for key in NAMED if self.fields.get(key)]
@@ -213,7 +219,7 @@ def _columns_to_add(signature: _Signature) -> tuple[Any, ...]:
         stored.city,
         stored.name_key,
         stored.private,
-        row["signals"],
+        signature.signals,
         row["network"],
         row["domain"],
         row["mail_host"],
@@ -252,7 +258,8 @@ async def _count(conn: Connection, added: Sequence[_Signature]) -> dict[Key, Con
     for signature in added:
         row = signature.row
         if not signature.is_held:
-            changes[row["letter"]] += CountChange.of_signature(row, signature.fields["visibility"])
+            counted_row = {"id": row["id"], "kind": row["kind"], "signals": signature.signals}
+            changes[row["letter"]] += CountChange.of_signature(counted_row, signature.fields["visibility"])
             counted[row["letter"]].append(signature)
     counts = await counting.apply_all(conn, changes)
     return {

@@ -48,7 +48,8 @@ LINKS = {  # the purpose of the token in a mailed link
     "never": "never",
     "preview": "preview",
 }
-LETTER_LINKS = {"unsubscribe": "updates", "answer": "answer"}  # likewise, below a letter's address
+# Likewise, below a letter's address.
+LETTER_LINKS = {"unsubscribe": "updates", "answer": "answer", "audit": "audit", "package": "package"}
 LINK = re.compile(
     rf"/[a-z]{{2,3}}(?:_[A-Z]{{2}})?/(?:({'|'.join(LINKS)})|[a-z0-9-]{{3,64}}/({'|'.join(LETTER_LINKS)}))"
     r"/([\w.~-]{1,200})(?:/data\.json)?",
@@ -196,6 +197,8 @@ class Gateway:
         async def sending(message: Message) -> None:
             if message["type"] == "http.response.start":
                 statuses.append(message["status"])
+                if message["status"] >= 500 and (number := request_ids.current.get()) is not None:
+                    message["headers"] = [*message["headers"], (b"x-request-id", number.encode())]
                 message["headers"] = self._add_missing_headers(list(message["headers"]))
             await send(message)
 

@@ -16,7 +16,7 @@ from petition.core.keeper import FormTexts, KeeperPurpose
 from petition.letters.published import PublishedLetter
 from petition.letters.switches import OFF
 from petition.signatures import forms, sealed_names
-from petition.signatures.model import Kind
+from petition.signatures.model import Kind, Visibility
 from petition.signatures.signals import DOMAIN, PARTNER, domain_digests
 from petition.signatures.signing import MailQuotas, PendingSignature, SignOutcome, SignRequest
 from petition.stored_data.notice import NOTICE_VERSION
@@ -125,7 +125,7 @@ def _pending_signature(
     letter = published.letter
     # The partner by whose link the visitor came, if an organizer has registered it.
     partner, signals = letter.partners.get(form.get("from", "")), dict[str, object](sign_form.signals or {})
-    if partner is not None:
+    if partner is not None and sign_form.visibility is not Visibility.COUNTED:
         signals[PARTNER] = partner
     if sign_form.kind is Kind.ORGANIZATION:
         signals[DOMAIN] = domain_digests(sign_form.mailbox.domain, letter.keys.digest)
