@@ -112,6 +112,8 @@ def lost_connections_are_unavailable() -> Iterator[None]:
     except asyncpg.LockNotAvailableError as error:
         _note_trouble("locked")
         raise Locked("another transaction holds a lock", retry_after=1) from error
+    except asyncpg.InvalidCachedStatementError as error:  # a migration has just added a column to what it returns
+        raise Locked("the schema has just changed", retry_after=1) from error
     except _POOLED as error:
         raise Unavailable(POOLER) from error
     except _LOST as error:
@@ -326,7 +328,7 @@ async def migrate(url: str, folder: Path | None = None, *, until: int | None = N
     conn = await connect(url)
     try:
         with lost_connections_are_unavailable():
-            return await apply_all(conn, migrations(folder)[:until], is_pooled=isinstance(conn, _PooledConnection))
+            return await apply_all(conn, migrations(folder)[:until], is_pooled=parse_database(url).is_pooled)
     finally:
         await conn.close()
 

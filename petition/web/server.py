@@ -75,11 +75,12 @@ class Server(uvicorn.Server):
 def run(settings: Settings) -> None:
     """Serve in this process until SIGTERM or SIGINT. Raises ``PetitionError`` if it cannot listen."""
     prepare(settings)
+    config = configuration(create_app(settings), settings.host, settings.port)
     inherited = service_manager.take_sockets()
     with listening(settings, inherited) as sockets:
         note_start(settings, 1)
         own = [listener for listener in sockets if listener not in inherited]
-        Server(configuration(create_app(settings), settings.host, settings.port), own).run(sockets=sockets)
+        Server(config, own).run(sockets=sockets)
 
 
 def prepare(settings: Settings) -> None:

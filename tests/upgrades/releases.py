@@ -15,6 +15,9 @@ class Release:
 
     commit: str
     schema: int
+    # Confirming asks for all columns of a row, so that a new one of ``count`` (0052) costs a process some 500s: each
+    # connection to the database learns of it by an error. Nothing is lost; the second try succeeds.
+    asks_for_whole_rows: bool = True
 
     def __str__(self) -> str:
         return f"{self.commit} ({self.schema:04})"

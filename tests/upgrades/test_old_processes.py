@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 TESTED = RECORD if os.environ.get("EVERY_RELEASE") else RECORD[:1]
 PEOPLE = 6
+CONNECTIONS = 10  # to the database, of a web process
 VERSION = re.compile(r'name="version" value="([^"]+)"')
 
 
@@ -47,6 +48,8 @@ class People:
     confirmed: int = 0
     answers: Counter[int] = field(default_factory=Counter)
     are_done: bool = False
+    may_refuse: int = 0
+    refused: int = 0
 
     def __post_init__(self) -> None:
         self._numbers = itertools.count(1)
@@ -81,6 +84,9 @@ class People:
         for link in used:
             assert (await self.client.get(link)).status_code == 200
             answer = await self.client.post(link)
+            while answer.status_code == 500 and self.refused < self.may_refuse:
+                self.refused += 1
+                answer = await self.client.post(link)
             assert answer.status_code == 303, answer.text
             assert answer.headers["location"].startswith(f"/en/{SLUG}/signed")
         self.confirmed += number
@@ -108,7 +114,10 @@ async def installed(people: People, environ: dict[str, str], smtp_port: int, fol
     async with web(environ, port, folder / "web.log") as running, command("worker", worker, folder / "worker.log"):
         people.client = running.client
         yield
-    assert '"level": "error"' not in (folder / "web.log").read_text(), (folder / "web.log").read_text()
+    errors = [line for line in (folder / "web.log").read_text().splitlines() if '"level": "error"' in line]
+    assert not people.may_refuse or folder.name == "before" or not errors
+    assert all("InvalidCachedStatementError" in line for line in errors), errors
+    assert bool(errors) <= bool(people.refused)
     assert '"level": "error"' not in (folder / "worker.log").read_text(), (folder / "worker.log").read_text()
 
 
@@ -128,6 +137,7 @@ async def test_an_old_release_is_upgraded_under_load_and_rolled_back(
     new = environment(tmp_path, url, port, BASE_URL=f"http://localhost:{port}", CAPTCHA="off", **limits)
     old = new | {"PYTHONPATH": str(code)}
     people = People(Inbox(), new["BASE_URL"])
+    people.may_refuse = CONNECTIONS if release.asks_for_whole_rows else 0
     folders = [tmp_path / name for name in ("before", "after", "back")]
     for folder in folders:
         folder.mkdir()
