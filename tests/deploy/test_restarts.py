@@ -31,8 +31,8 @@ from tests.running import SLUG, Installation, environment, free_port
 if TYPE_CHECKING:
     from tests.conftest import Conn
 
-ENOUGH = 500  # answers through each of the two
-VISITORS = 5  # behind each proxy
+ENOUGH = 250  # answers through each of the two, in each of the two ways
+VISITORS = 4  # behind each proxy
 PAUSE = 0.01
 SERVE = ("-m", "petition", "serve")
 # As systemd does it: the socket is the third descriptor, and the environment says for which process it is.
