@@ -167,6 +167,7 @@ def environment(folder: Path, database_url: str, port: int, **more: str) -> dict
         "SECRET_KEY": KEY,
         "CONTACT_PUBLIC_KEY": PUBLIC_KEY,
         "TRUSTED_PROXIES": "127.0.0.0/8",
+        "DATABASE_PATIENCE": "30",  # the machine of a test may be busy; tests/faults/ sets what a server has
         **more,
     }
 

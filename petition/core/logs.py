@@ -27,6 +27,7 @@ EXTRAS = frozenset(
         "count",
         "host",
         "job",
+        "limit",
         "migration",
         "ms",
         "pid",

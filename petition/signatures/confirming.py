@@ -68,7 +68,7 @@ class Confirming:
     def __init__(self, database: Database, limits: Limits | None = None) -> None:
         self._database = database
         self._limits = limits or Limits()
-        self._batcher: Batcher[ConfirmRequest, Confirmation] = Batcher(self._store)
+        self._batcher: Batcher[ConfirmRequest, Confirmation] = Batcher(self._store, patience=database.patience)
         # A button pressed twice is answered as the first time: the browser shows the answer to the second press.
         self._recent: dict[Key, Confirmation] = {}
 

@@ -84,6 +84,8 @@ class GuardedProtocol(HttpToolsProtocol):
         self._framing = self._feeds = self._fed_at_begin = self._chunks = self.received = 0
         self.prefixes = prefixes_of_peer(self.client[0], tuple(self.trusted)) if self.client else ()
         self.open_connections.add(self)
+        if (own := transport.get_extra_info("socket")) is not None:
+            self.open_connections.spare_files(own.fileno())
         metrics.CONNECTIONS.set(len(self.open_connections))
         self._start_timer()
         if self.onion_port is not None:

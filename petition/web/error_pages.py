@@ -10,7 +10,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from petition.core import request_ids
+from petition.core import open_files, request_ids
 from petition.core.errors import (
     BadToken,
     Gone,
@@ -25,7 +25,7 @@ from petition.core.errors import (
 from petition.core.i18n import N_, pick_language
 from petition.core.log_summaries import LineBudget
 from petition.moderation.filters import UNKNOWN_FILTER, UnknownFilter
-from petition.web import http, shared_addresses
+from petition.web import http, send_again, shared_addresses
 from petition.web.desk import page, visit
 from petition.web.request_counts import route_of
 
@@ -44,6 +44,7 @@ STATUS: Mapping[type[Exception], int] = {
     Refused: 422,
 }
 
+SAFE = {"GET", "HEAD", "OPTIONS"}
 FOR_PROGRAMS = ("/api/", "/badge/", "/oembed")
 
 TEXTS: Mapping[int, tuple[str, str]] = {
@@ -111,6 +112,8 @@ async def domain(request: Request, error: Exception) -> Response:
     if status == HTTPStatus.SERVICE_UNAVAILABLE:
         note_refusal(request, error)
     headers = {"retry-after": str(error.retry_after)} if isinstance(error, TooMany | Unavailable | Paused) else {}
+    if isinstance(error, Unavailable) and (page := await _form_again(request, error)) is not None:
+        return page
     if isinstance(error, Gone):
         return _page(request, status, headers, TAKEN_DOWN)
     if isinstance(error, UnknownFilter):
@@ -128,6 +131,16 @@ def note_refusal(request: Request, error: Exception) -> None:
         log.warning("request not answered", exc_info=error, extra={"route": route_of(request.scope), "status": 503})
 
 
+async def _form_again(request: Request, error: Unavailable) -> Response | None:
+    """Return the page that holds a form which could not be stored; None if there is none, or for programs."""
+    if request.method in SAFE or f"{request.url.path}/".startswith(FOR_PROGRAMS):
+        return None
+    response = await send_again.form_page(request, 503, error.retry_after)
+    if response is not None:
+        response.headers["retry-after"] = str(error.retry_after)
+    return response
+
+
 async def client_left(_request: Request, _error: Exception) -> Response:
     """Answer a client that has closed its connection before its body was read: with nothing, to no one."""
     return Response(status_code=400)
@@ -135,6 +148,8 @@ async def client_left(_request: Request, _error: Exception) -> Response:
 
 async def unexpected(request: Request, error: Exception) -> Response:
     """Answer any other error with a 500; the log has the route and the traceback, never the data."""
+    if open_files.is_out(error):
+        return await domain(request, Unavailable(open_files.NONE_LEFT))
     log.error("request failed", exc_info=error, extra={"route": route_of(request.scope), "status": 500})
     return _page(request, 500, {})
 

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import hmac
+import time
 from datetime import UTC, datetime, timedelta
 from functools import cache
 
@@ -11,7 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
-from petition.core import database, stored_keys
+from petition.core import database, open_files, stored_keys
 from petition.core import metrics as figures
 from petition.core.client_networks import is_trusted
 from petition.core.database import Connection
@@ -22,7 +23,8 @@ from petition.incoming_mail import mail_figures
 from petition.web import http, shutdown
 from petition.web.services import Services
 
-READY_TIMEOUT = 2.0  # seconds: load balancers wait no longer
+READY_TIMEOUT = 1.0  # seconds for the database; load balancers wait for two
+ROOM_AGE = 10.0  # seconds for which there is room on the disk
 NO_STORE = {"cache-control": "no-store"}
 
 
@@ -36,7 +38,7 @@ async def alive(request: Request) -> Response:
 
 
 async def ready(request: Request) -> Response:
-    """Answer 200 if people can sign: the database is reachable, migrated, writable and ours; else 503 and why.
+    """Answer 200 if people can sign: the database answers, is migrated, writable and ours; else 503 and why.
 
     The second line says which version answers.
     """
@@ -56,12 +58,39 @@ def _what_runs() -> str:
 
 
 async def _check(services: Services) -> str | None:
-    trouble = services.database.recent_refusal
+    pool = services.database
+    if not open_files.are_left():
+        return open_files.NONE_LEFT
+    if not pool.is_answering:  # the poll asks again and again
+        return f"no database: {pool.silence}"
     try:
-        async with asyncio.timeout(READY_TIMEOUT), services.database.connection() as conn:
-            return await _trouble(conn, services.wrapper) or trouble
-    except (Unavailable, TimeoutError):
-        return "no database"
+        return await _ask(services)
+    except Unavailable as error:
+        return open_files.NONE_LEFT if str(error) == open_files.NONE_LEFT else f"no database: {error}"
+
+
+async def _ask(services: Services) -> str | None:
+    """Return what the database says is wrong; ask again if a connection was cut meanwhile. Raises ``Unavailable``."""
+    until = time.monotonic() + READY_TIMEOUT
+    with contextlib.suppress(Unavailable):
+        return await _ask_once(services, READY_TIMEOUT)
+    return await _ask_once(services, max(until - time.monotonic(), 0.0))
+
+
+async def _ask_once(services: Services, seconds: float) -> str | None:
+    pool = services.database
+    async with pool.probe(seconds) as conn:
+        return await _trouble(conn, services.wrapper) or pool.recent_refusal or await _room(services, conn)
+
+
+async def _room(services: Services, conn: Connection) -> str | None:
+    """Return what is wrong with the disk, if nothing has been written yet that would have said so."""
+    if time.monotonic() - services.room.seen_at < ROOM_AGE:
+        return None
+    if await database.is_disk_full(conn):
+        return database.DISK_FULL
+    services.room.seen_at = time.monotonic()
+    return None
 
 
 async def _trouble(conn: Connection, wrapper: Wrapper) -> str | None:

@@ -33,6 +33,8 @@ MAX_DISCARDED = 64 * 1024 * 1024  # bytes of a body that is read for the client'
 DISCARD_TIMEOUT = 10.0  # seconds until its next piece arrives
 DISCARD_SECONDS = 120.0  # for all of it
 
+_BODY = "petition.body"  # in the ASGI scope
+
 HTML = b"text/html; charset=utf-8"
 URL_SAFE = ":/%#?=@[]!$&'()*+,;"  # not escaped in a path (RFC 3986, 2.2); "%" because escapes stay
 _ESCAPES = re.compile(rb"(?:%[0-9A-Fa-f]{2})+")
@@ -98,9 +100,12 @@ async def form_of(request: Request, max_bytes: int = MAX_BYTES) -> dict[str, str
 
 async def body_of(request: Request, max_bytes: int, seconds: float | None = None) -> bytes:
     """Return the body. Raises 413 above ``max_bytes``, 408 after ``seconds`` (BODY_TIMEOUT)."""
+    if (body := request.scope.get(_BODY)) is not None and len(body) <= max_bytes:
+        return bytes(body)
     try:
         async with asyncio.timeout(seconds or BODY_TIMEOUT):  # wait_for would start a task for every form
-            return await _body(request, max_bytes)
+            body = request.scope[_BODY] = await _body(request, max_bytes)  # for the page that lets it be sent again
+            return body
     except TimeoutError:
         raise HTTPException(408) from None
 

@@ -22,6 +22,7 @@ from petition.web.shutdown import notice
 
 log = logging.getLogger(__name__)
 
+MIN_FILES = 4096
 OPEN_FILES = 65_536  # one per connection; the default on many systems is 1,024
 GRACE = 10  # seconds for open responses at shutdown
 DRAIN = 4.0  # seconds in which proxies let go of idle connections: after 1 with the files in deploy/
@@ -101,6 +102,8 @@ def _raise_file_limit() -> None:
     limit = OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, OPEN_FILES)
     if soft != resource.RLIM_INFINITY and soft < limit:
         resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
+    if limit < MIN_FILES:
+        log.warning("few files may be open", extra={"limit": limit})
 
 
 def configuration(app: App, host: str, port: int, pulse: Pulse | None = None) -> uvicorn.Config:

@@ -133,17 +133,6 @@ def test_the_image_is_built_from_files_that_exist() -> None:
     assert command[1] in COMMANDS
 
 
-def test_alerts_ask_for_metrics_that_exist() -> None:
-    source = (PACKAGE / "core/metrics.py").read_text(encoding="utf-8")
-    metrics = set(re.findall(r'"(petition_\w+)"', source))
-    rules = yaml.safe_load((DEPLOY / "alerts.yaml").read_text(encoding="utf-8"))["groups"][0]["rules"]
-    for rule in rules:
-        names = set(re.findall(r"petition_\w+", rule["expr"]))
-        assert names
-        assert names <= metrics
-        assert rule["annotations"]["summary"]
-
-
 def test_the_operator_s_script_reads_both_files_with_quotes(tmp_path: Path) -> None:
     etc = tmp_path / "etc"
     etc.mkdir()
