@@ -7,8 +7,13 @@ from tests.test_queries import PREPARED, STATEMENTS
 if TYPE_CHECKING:
     from tests.conftest import Conn
 
-HOT = ("petition.signatures.queries", "petition.signatures.counting", "petition.signatures.signing")
-HOT += ("petition.signatures.confirming", "petition.core.quotas")
+HOT = (
+    "petition.signatures.queries",
+    "petition.signatures.counting",
+    "petition.signatures.signing",
+    "petition.signatures.confirming",
+    "petition.core.quotas",
+)
 TABLES = "SELECT oid::regclass::text FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"
 
 
