@@ -4,7 +4,7 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test install lint audit sbom fuzz format bench siege forge cluster upgrades messages requirements clean
+.PHONY: help demo test install lint audit sbom fuzz format bench siege chaos forge cluster upgrades messages requirements clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -61,6 +61,9 @@ bench: $(VENV)/equipped ## measure; prints a table, writes JSON to bench-results
 
 siege: $(VENV)/equipped ## honest visitors' success and time under the recipes of attackers
 	$(BIN)/python -m tests.bench.siege $(ARGS)
+
+chaos: $(VENV)/equipped ## faults under load, judged from outside; ten minutes
+	@sh tools/faketime.sh && $(BIN)/python -m tests.chaos $(ARGS)
 
 forge: $(VENV)/equipped ## forge signatures on this machine; prints what that costs
 	$(BIN)/python -m tests.forge $(ARGS)

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
 from urllib.parse import urlsplit
 
-from petition.cli import check_database, check_machine, check_mail_dns, check_mail_in, check_mirrors
+from petition.cli import check_database, check_machine, check_mail_dns, check_mail_in, check_mirrors, check_replicas
 from petition.core import i18n, service_urls
 from petition.core.errors import PetitionError
 from petition.core.relay_report import CERTIFICATE_DAYS
@@ -78,6 +78,8 @@ async def _elsewhere(settings: Settings) -> AsyncIterator[tuple[str, str]]:
     """Yield what is wrong with the database, incoming mail, the DNS of mail, and mirrors."""
     async for finding in check_database.findings(settings, lambda layout: print(f"database: {layout}")):
         yield "database", finding
+    async for finding in check_replicas.findings(settings):
+        yield "replica", finding
     async for finding in check_mail_in.findings(settings):
         yield "mail in", finding
     async for part, finding in check_mail_dns.findings(settings):
@@ -98,8 +100,7 @@ def misspelt(environ: Mapping[str, str]) -> Iterator[str]:
 
 def unsafe(settings: Settings) -> Iterator[str]:
     """Yield what is allowed and yet endangers those who sign."""
-    if settings.database_url and (finding := unverified(settings.database_url)):
-        yield finding
+    yield from _unverified(settings)
     if settings.loopback:
         return
     host = urlsplit(settings.base_url).hostname or ""
@@ -125,17 +126,23 @@ def unsafe(settings: Settings) -> Iterator[str]:
             yield f"TRUSTED_PROXIES has {network}, which is far more than a proxy; list your proxy's address only"
 
 
-def unverified(database_url: str) -> str | None:
+def _unverified(settings: Settings) -> Iterator[str]:
+    for name, url in (("DATABASE_URL", settings.database_url), ("DATABASE_READ_URL", settings.database_read_url)):
+        if url and (finding := unverified(url, name)):
+            yield finding
+
+
+def unverified(database_url: str, setting: str = "DATABASE_URL") -> str | None:
     """Return what is wrong with a connection to a database on another machine: one in between could read it."""
-    mode = service_urls.parse_database(database_url).sslmode
+    mode = service_urls.parse_database(database_url, setting=setting).sslmode
     if mode in {None, "verify-full"}:
         return None
     if mode in {"require", "verify-ca"}:
         return (
-            "DATABASE_URL: TLS without a look at the server's name or certificate, so a machine in between could pose"
+            f"{setting}: TLS without a look at the server's name or certificate, so a machine in between could pose"
             " as the database; add sslmode=verify-full and sslrootcert=FILE"
         )
-    return "DATABASE_URL: names and passwords reach another machine unencrypted; take plain=1 out"
+    return f"{setting}: names and passwords reach another machine unencrypted; take plain=1 out"
 
 
 async def _probe(relay: Relay, settings: Settings) -> str | None:

@@ -302,9 +302,9 @@ async def mail_test(arguments: Namespace) -> int:
     return min(1, await mail.test(load(role=Process.WORKER), arguments.address, arguments.relay))
 
 
-async def mail_queue(_arguments: Namespace) -> None:
+async def mail_queue(arguments: Namespace) -> None:
     async with tool() as (_, db):
-        await mail.queue(db)
+        await mail.queue(db, as_json=arguments.json)
 
 
 async def mail_retry(_arguments: Namespace) -> None:

@@ -4,7 +4,7 @@ import sys
 from argparse import Namespace
 from collections.abc import Coroutine
 
-from petition.cli.tool import print_lines, tool
+from petition.cli.tool import print_json, print_lines, tool
 from petition.core import i18n
 from petition.core.encryption import Wrapper
 from petition.core.errors import PetitionError, Refused
@@ -14,10 +14,12 @@ from petition.organizers import member_queries
 from petition.signatures import burnt_names
 
 
-async def print_all(_arguments: Namespace) -> None:
+async def print_all(arguments: Namespace) -> None:
     """Print a line for each letter: its state, its count and its owners' names."""
     async with tool() as (_, db), db.connection() as conn:
         rows = await member_queries.all_letters(conn, None)
+    if arguments.json:
+        return print_json([dict(row) for row in rows])
     for row in rows:
         owners = ", ".join(row["owners"]) or "without an owner"
         print(f"{row['slug']}  {row['state']}  signatures: {row['total']}  {row['created_at']:%Y-%m-%d}  {owners}")

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from datetime import datetime
 
+from petition.cli.tool import print_json
 from petition.core import relay_report
 from petition.core.database import Database, Record
 from petition.core.errors import PetitionError
@@ -33,10 +34,12 @@ async def test(settings: Settings, address: str, only: str | None) -> int:
     return wrong
 
 
-async def queue(database: Database) -> None:
+async def queue(database: Database, *, as_json: bool = False) -> None:
     """Print what waits, and how the relays are doing. Raises ``Unavailable``."""
     async with database.connection() as conn:
         waiting, relays = await relay_report.whole_queue(conn), await relay_report.load(conn)
+    if as_json:
+        return print_json({**waiting, "relays": [{**relay.row, **relay.counts} for relay in relays]})
     print(*_queue_lines(waiting), *map(_relay_line, relays), sep="\n")
     if not relays:
         print("no worker has noted its relays yet")

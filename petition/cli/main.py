@@ -189,13 +189,19 @@ def _text(text: str) -> tuple[str, str]:
     return lang, words
 
 
+def _json(parser: argparse.ArgumentParser, run: object) -> None:
+    parser.add_argument("--json", action="store_true", help="for programs")
+    parser.set_defaults(run=run)
+
+
 def _mail(parser: argparse.ArgumentParser) -> None:
     commands_ = parser.add_subparsers(required=True, metavar="COMMAND")
     test = commands_.add_parser("test", help="send a test mail through each relay")
     test.add_argument("address", metavar="ADDRESS", type=_mailbox)
     test.add_argument("--relay", metavar="HOST:PORT", default=None, help="through this one only")
     test.set_defaults(run=commands.mail_test)
-    commands_.add_parser("queue", help="what waits, and how the relays are doing").set_defaults(run=commands.mail_queue)
+    queue = commands_.add_parser("queue", help="what waits, and how the relays are doing")
+    _json(queue, commands.mail_queue)
     commands_.add_parser("retry", help="try mail that relays put off at once").set_defaults(run=commands.mail_retry)
 
 
@@ -224,7 +230,7 @@ def _organizer(parser: argparse.ArgumentParser) -> None:
     add.add_argument("--admin", action="store_true", help="make this organizer an admin of the installation")
     add.set_defaults(run=organizers.add)
     listing = commands_.add_parser("list", help="print the organizers, with the numbers that the others take")
-    listing.set_defaults(run=organizers.print_all)
+    _json(listing, organizers.print_all)
     for name, run, help_text in (
         ("reset", organizers.reset, "remove a lost second factor, end all sessions, print a link"),
         ("remove", organizers.remove, "delete an organizer, with all rights and sessions"),
@@ -239,7 +245,7 @@ def _organizer(parser: argparse.ArgumentParser) -> None:
 def _letter(parser: argparse.ArgumentParser) -> None:
     commands_ = parser.add_subparsers(required=True, metavar="COMMAND")
     listing = commands_.add_parser("list", help="print the letters: state, count, owners")
-    listing.set_defaults(run=letters.print_all)
+    _json(listing, letters.print_all)
     take = commands_.add_parser("import", help="import a letter from a folder")
     take.add_argument("folder", type=Path, metavar="DIR")
     take.add_argument("--publish", action="store_true", help="publish it at once")

@@ -2,7 +2,7 @@
 
 from argparse import Namespace
 
-from petition.cli.tool import print_lines, tool
+from petition.cli.tool import print_json, print_lines, tool
 from petition.core.database import Record
 from petition.organizers import accounts, member_queries
 
@@ -13,10 +13,12 @@ async def add(arguments: Namespace) -> None:
         print_lines(await accounts.add(db, settings, arguments.email, admin=arguments.admin))
 
 
-async def print_all(_arguments: Namespace) -> None:
+async def print_all(arguments: Namespace) -> None:
     """Print a line for each organizer; addresses are sealed, so they are known by number and name."""
     async with tool() as (_, db), db.connection() as conn:
         rows = await member_queries.organizers(conn)
+    if arguments.json:
+        return print_json([dict(row) for row in rows])
     print_lines(*(_line(row) for row in rows) if rows else ["there are no organizers: petition organizer add EMAIL"])
 
 

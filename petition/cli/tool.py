@@ -1,5 +1,6 @@
 """What commands share: the settings of a tool, and the database, embedded or another, for as long as they run."""
 
+import json
 import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
@@ -34,6 +35,11 @@ def with_database(settings: Settings) -> Iterator[Settings]:
 
 def url_of(settings: Settings) -> str:
     return settings.database_url or ""
+
+
+def print_json(value: object) -> None:
+    """Print a value for programs; times as ISO 8601."""
+    print(json.dumps(value, indent=1, ensure_ascii=False, default=str))
 
 
 def print_lines(*lines: str) -> None:

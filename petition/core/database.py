@@ -21,11 +21,12 @@ from petition.core import metrics, open_files, patience, resources
 from petition.core.errors import Locked, NotFound, PetitionError, Taken, Unavailable
 from petition.core.log_summaries import LogSummary
 from petition.core.migrating import apply_all
-from petition.core.service_urls import parse_database
+from petition.core.service_urls import DatabaseAddress, parse_database
 
 log = logging.getLogger(__name__)
 
 Record = asyncpg.Record
+ServerError = asyncpg.PostgresError  # any answer of the server's that is an error
 # In quotes: asyncpg's classes take a parameter in the stubs only.
 Connection: TypeAlias = "asyncpg.Connection[Record] | PoolConnectionProxy[Record]"
 
@@ -117,8 +118,9 @@ class Database:
     those under way are ended, until it gets one again.
     """
 
-    def __init__(self, pool: "asyncpg.Pool[Record]", patience: float | None = None) -> None:
+    def __init__(self, pool: "asyncpg.Pool[Record]", patience: float | None = None, *, is_pooled: bool = False) -> None:
         self._pool = pool
+        self.is_pooled = is_pooled  # two statements outside a transaction may meet two different servers
         self.patience = patience
         self.is_answering = True
         self.silence = SILENT  # why not
@@ -302,14 +304,21 @@ _CAUSES: tuple[tuple[type[BaseException], str, str], ...] = (
 async def connect(url: str) -> "asyncpg.Connection[Record]":
     """Open one connection with our codecs. Raises ``Unavailable``."""
     with lost_connections_are_unavailable():
-        conn: asyncpg.Connection[Record] = await _connector(url)(command_timeout=None, **_driver_options(url))
+        options = _driver_options(parse_database(url))
+        conn: asyncpg.Connection[Record] = await _connector(url)(command_timeout=None, **options)
         await _prepare(conn)
         return conn
 
 
 @asynccontextmanager
-async def opened(url: str, *, max_size: int = 10, patience: float | None = None) -> AsyncIterator[Database]:
-    """Open a pool of at most ``max_size`` connections for the length of a process; ``patience``: see ``Database``."""
+async def opened(
+    url: str, *, max_size: int = 10, patience: float | None = None, writes: bool = True
+) -> AsyncIterator[Database]:
+    """Open a pool of at most ``max_size`` connections for the length of a process.
+
+    ``patience``: see ``Database``; without ``writes`` to read only.
+    """
+    address = parse_database(url)
     pool = asyncpg.create_pool(
         connect=_connector(url),
         min_size=0,
@@ -319,10 +328,10 @@ async def opened(url: str, *, max_size: int = 10, patience: float | None = None)
         reset=_nothing,
         command_timeout=COMMAND_TIMEOUT,
         max_inactive_connection_lifetime=300,
-        **_driver_options(url, lock_timeout=patience),
+        **_driver_options(address, lock_timeout=patience, writes=writes),
     )
     async with pool:
-        database = Database(pool, patience)
+        database = Database(pool, patience, is_pooled=address.is_pooled)
         try:
             yield database
         finally:
@@ -409,19 +418,22 @@ class _PooledConnection(asyncpg.Connection):
         return nullcontext() if self.is_in_transaction() else self.transaction()
 
 
-def _driver_options(url: str, lock_timeout: float | None = None) -> dict[str, Any]:
-    """Return the keyword arguments of the driver for ``DATABASE_URL``; seconds. Raises ``SettingsError``.
+def _driver_options(
+    address: DatabaseAddress, *, lock_timeout: float | None = None, writes: bool = True
+) -> dict[str, Any]:
+    """Return the keyword arguments of the driver for an address like that in ``DATABASE_URL``; seconds.
 
     The server itself ends a wait for a lock, a little before we would: that costs no connection.
     """
-    address = parse_database(url)
     options: dict[str, Any] = {"dsn": address.url}
     if address.statement_cache_size is not None:
         options["statement_cache_size"] = address.statement_cache_size
     if address.is_pooled:  # poolers refuse start-up parameters that they do not know
         return options | {"server_settings": _SESSION, "connection_class": _PooledConnection}
     limits = {} if lock_timeout is None else {"lock_timeout": f"{int(lock_timeout * LOCK_PART * 1000)}ms"}
-    return options | {"server_settings": {**_SESSION, "jit": "off", **limits}}
+    # A replica that is promoted while we read from it takes no writes of ours either.
+    kind = {} if writes else {"default_transaction_read_only": "on"}
+    return options | {"server_settings": {**_SESSION, "jit": "off", **limits, **kind}}
 
 
 async def _nothing(_conn: Any) -> None:

@@ -67,6 +67,12 @@ LETTERS = Gauge("petition_letters", "Published letters, by state", ["state"])
 
 DATABASE_UP = ProcessGauge(CELLS, "petition_database_up", "1 if the last poll of the database succeeded", across=min)
 DATABASE_ERRORS = Counter(CELLS, "petition_database_errors_total", "Failures of the database, by cause", ["cause"])
+REPLICA_UP = Gauge("petition_replica_up", "1 if a replica of DATABASE_READ_URL can be read from", ["replica"])
+REPLICA_AGE = Gauge("petition_replica_age_seconds", "How old at most what a replica has is", ["replica"])
+READS = Counter(CELLS, "petition_reads_total", "Readings that a replica may answer, by the server that did", ["server"])
+READS_REFUSED = Counter(
+    CELLS, "petition_replica_refusals_total", "Readings that a replica did not answer, by reason", ["reason"]
+)
 POOL_WAIT = Histogram(
     CELLS, "petition_pool_wait_seconds", "Time until a connection to the database was free", buckets=FAST
 )

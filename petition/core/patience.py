@@ -4,6 +4,8 @@ Set once for each request of the public side, read by ``Database`` at each use. 
 the desk's own long acts) only the driver's limit for a statement holds.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 
@@ -19,6 +21,17 @@ class _Patience:
 def begin(seconds: float | None, *, is_total: bool = False) -> None:
     """Have this task, and those it starts, wait ``seconds`` for the database: for each use, or for all together."""
     _current.set(None if seconds is None else _Patience(seconds, is_total))
+
+
+@contextmanager
+def suspended() -> Iterator[None]:
+    """Have what is done meanwhile neither be limited nor count: it has a limit of its own."""
+    before = _current.get()
+    _current.set(None)
+    try:
+        yield
+    finally:
+        _current.set(before)
 
 
 def left() -> float | None:

@@ -58,7 +58,7 @@ def is_this_machine(host: str) -> bool:
 
 # PostgreSQL
 
-DATABASE_FORM = "DATABASE_URL must look like postgresql://user:password@host:5432/name"
+DATABASE_FORM = "{} must look like postgresql://user:password@host:5432/name"
 _DATABASE_URL = re.compile(r"(postgres(?:ql)?)://(?:([^/?]*)@)?([^/?@]*)(/[^?]*)?(?:\?(.*))?", re.DOTALL)
 _HOST_AND_PORT = re.compile(r"(?:\[([0-9A-Fa-f:.]+(?:%[\w-]+)?)\]|([\w.%-]+))(?::([0-9]{1,5}))?")
 _SERVER_PORT = re.compile(r"[0-9]{1,5}(?:,[0-9]{1,5})*")
@@ -102,27 +102,27 @@ _MODES = _ENCRYPTED | {"disable", "allow", "prefer"}
 _TARGETS = {"any", "read-write", "read-only", "primary", "standby", "prefer-standby"}
 
 
-def parse_database(url: str, environ: Mapping[str, str] = os.environ) -> DatabaseAddress:
-    """Read ``postgresql://user:password@host:5432/name?…``. Raises ``SettingsError``.
+def parse_database(url: str, environ: Mapping[str, str] = os.environ, setting: str = "DATABASE_URL") -> DatabaseAddress:
+    """Read ``postgresql://user:password@host:5432/name?…`` of ``setting``. Raises ``SettingsError``.
 
     For a server on another machine ``sslmode`` becomes ``require`` where neither the address nor ``PGSSLMODE`` says
     anything: what the driver would read from ``environ`` by itself is held to the same rules.
     """
     match = _DATABASE_URL.fullmatch(url)
     if match is None:
-        raise SettingsError(DATABASE_FORM)
+        raise SettingsError(DATABASE_FORM.format(setting))
     scheme, user, authority, path, query = match.groups(default="")
-    values = parameters("DATABASE_URL", query)
+    values = parameters(setting, query)
     for name in values.keys() - _OURS - _DRIVERS:
-        raise SettingsError(f"DATABASE_URL has an unknown parameter {quoted(name)}")
-    plain = switch("DATABASE_URL", "plain", values.pop("plain", "0"))
+        raise SettingsError(f"{setting} has an unknown parameter {quoted(name)}")
+    plain = switch(setting, "plain", values.pop("plain", "0"))
     size = values.pop("statement_cache_size", None)
     if size is not None and not re.fullmatch(r"[0-9]{1,5}", size):
-        raise SettingsError("DATABASE_URL: statement_cache_size must be a whole number; 0 for a pooler")
+        raise SettingsError(f"{setting}: statement_cache_size must be a whole number; 0 for a pooler")
     if values.get("target_session_attrs", "any") not in _TARGETS:
-        raise SettingsError(f"DATABASE_URL: target_session_attrs must be one of {', '.join(sorted(_TARGETS))}")
-    servers = _servers(authority, values, environ)
-    mode = _encrypt(values, [host for host, _ in servers], environ.get("PGSSLMODE"), plain=plain)
+        raise SettingsError(f"{setting}: target_session_attrs must be one of {', '.join(sorted(_TARGETS))}")
+    servers = _servers(setting, authority, values, environ)
+    mode = _encrypt(setting, values, [host for host, _ in servers], environ.get("PGSSLMODE"), plain=plain)
     return DatabaseAddress(
         f"{scheme}://{_requoted(user)}{authority}{quote(unquote(path), safe='/')}{_query(values)}",
         None if size is None else int(size),
@@ -131,21 +131,41 @@ def parse_database(url: str, environ: Mapping[str, str] = os.environ) -> Databas
     )
 
 
-def _encrypt(values: dict[str, str], hosts: list[str], default: str | None, *, plain: bool) -> str | None:
+def each_server(url: str, setting: str, environ: Mapping[str, str] = os.environ) -> Iterator[tuple[str, str]]:
+    """Yield (host:port, address) for each host of a ``url`` that may name several. Raises ``SettingsError``.
+
+    Without ``target_session_attrs``: what kind of server it is, each is asked itself.
+    """
+    parse_database(url, environ, setting)
+    match = _DATABASE_URL.fullmatch(url)
+    scheme, user, authority, path, query = match.groups(default="") if match else [""] * 5
+    values = parameters(setting, query)
+    values.pop("target_session_attrs", None)
+    login = f"{user}@" if user else ""
+    if "service" in values:
+        yield values["service"], f"{scheme}://{login}{authority}{path}{_query(values)}"
+        return
+    for host, port in _servers(setting, authority, values, environ):
+        name = f"[{host}]" if ":" in host else host
+        one = {**values, "host": name, "port": str(port)}
+        yield f"{name}:{port}", f"{scheme}://{login}{path or '/'}{_query(one)}"
+
+
+def _encrypt(setting: str, values: dict[str, str], hosts: list[str], default: str | None, *, plain: bool) -> str | None:
     """See that what leaves this machine is encrypted; return in which mode it is, or ``None`` if nothing leaves it.
 
     Raises ``SettingsError`` if the address, or ``default`` where it says nothing, allows a connection without TLS.
     """
     mode = values.get("sslmode") or default
     if mode and mode not in _MODES:
-        raise SettingsError(f"DATABASE_URL: sslmode must be one of {', '.join(sorted(_MODES))}")
+        raise SettingsError(f"{setting}: sslmode must be one of {', '.join(sorted(_MODES))}")
     if "service" in values and "sslmode" not in values and not plain:
-        raise SettingsError("DATABASE_URL: with service=… say sslmode=require or better here, or plain=1 to insist")
+        raise SettingsError(f"{setting}: with service=… say sslmode=require or better here, or plain=1 to insist")
     if all(host.startswith("/") or is_this_machine(host) for host in hosts) and "service" not in values:
         return None
     if mode and mode not in _ENCRYPTED and not plain:
         raise SettingsError(
-            f"DATABASE_URL: with sslmode={mode} names and passwords may reach another machine unencrypted; write"
+            f"{setting}: with sslmode={mode} names and passwords may reach another machine unencrypted; write"
             " sslmode=require or better, or add plain=1 to insist"
         )
     if mode or not plain:
@@ -153,26 +173,28 @@ def _encrypt(values: dict[str, str], hosts: list[str], default: str | None, *, p
     return values.get("sslmode", "prefer")
 
 
-def _servers(authority: str, values: Mapping[str, str], environ: Mapping[str, str]) -> list[tuple[str, int]]:
+def _servers(
+    setting: str, authority: str, values: Mapping[str, str], environ: Mapping[str, str]
+) -> list[tuple[str, int]]:
     """Return the hosts that the driver will connect to. Raises ``SettingsError`` where two readings are possible.
 
     The driver takes those of the authority before the parameter's, libpq the other way round.
     """
     if authority and not values.keys().isdisjoint({"host", "port"}):
-        raise SettingsError("DATABASE_URL names host or port twice; keep them before the / or behind the ?")
+        raise SettingsError(f"{setting} names host or port twice; keep them before the / or behind the ?")
     text = values.get("port") or environ.get("PGPORT") or "5432"
     if not _SERVER_PORT.fullmatch(text):
-        raise SettingsError("DATABASE_URL: port (or PGPORT) must be a whole number")
+        raise SettingsError(f"{setting}: port (or PGPORT) must be a whole number")
     ports = [int(port) for port in text.split(",")]
     if authority:
-        return [(unquote(host), port or ports[0]) for host, port in _split(authority)]
-    hosts = [host for host, _ in _split(values.get("host") or environ.get("PGHOST") or "localhost")]
+        return [(unquote(host), port or ports[0]) for host, port in _split(setting, authority)]
+    hosts = [host for host, _ in _split(setting, values.get("host") or environ.get("PGHOST") or "localhost")]
     if len(ports) not in {1, len(hosts)} or not all(0 < port < 65536 for port in ports):
-        raise SettingsError("DATABASE_URL: port must name one for all hosts, or one for each")
+        raise SettingsError(f"{setting}: port must name one for all hosts, or one for each")
     return list(zip(hosts, ports if len(ports) > 1 else ports * len(hosts), strict=True))
 
 
-def _split(hosts: str) -> Iterator[tuple[str, int | None]]:
+def _split(setting: str, hosts: str) -> Iterator[tuple[str, int | None]]:
     """Yield each host with its port, if it names one. Raises ``SettingsError``."""
     for part in hosts.split(","):
         match = _HOST_AND_PORT.fullmatch(part)
@@ -181,7 +203,7 @@ def _split(hosts: str) -> Iterator[tuple[str, int | None]]:
         elif part.startswith("/"):
             yield part, None
         else:
-            raise SettingsError(DATABASE_FORM)
+            raise SettingsError(DATABASE_FORM.format(setting))
 
 
 def _requoted(user: str) -> str:

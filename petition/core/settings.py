@@ -40,6 +40,7 @@ NAMES = frozenset(
         "CONTACT_PUBLIC_KEY",
         "CONTROLLER",
         "DATABASE_PATIENCE",
+        "DATABASE_READ_URL",
         "DATABASE_URL",
         "DATA_DIR",
         "DKIM_PRIVATE_KEY",
@@ -68,6 +69,7 @@ NAMES = frozenset(
         "ONION_PORT",
         "ONION_URL",
         "PORT",
+        "READ_MAX_AGE",
         "SECRET_KEY",
         "SMTP_URLS",
         "TIMESTAMP_URLS",
@@ -77,6 +79,7 @@ NAMES = frozenset(
     }
 )
 
+DEFAULT_MAX_AGE, MAX_MAX_AGE = 5, 60  # seconds; older ages than a minute are not measured
 PATIENCE = 1.5  # seconds in which the web answers a form that the database does not let through
 MIN_PATIENCE, MAX_PATIENCE = 0.5, 60.0
 
@@ -127,6 +130,8 @@ class Settings:
     mirrors: MirrorSettings = field(default_factory=MirrorSettings)
     worker_metrics_port: int | None = None  # on loopback
     timestamp_urls: tuple[str, ...] = ()  # of RFC 3161 authorities
+    database_read_url: str | None = field(default=None, repr=False)  # one replica or several; None: the primary alone
+    read_max_age: int = DEFAULT_MAX_AGE  # seconds that what a replica has may be old
     limits: Limits = field(default_factory=Limits)
 
     @property
@@ -183,6 +188,8 @@ def load(environ: Mapping[str, str] | None = None, *, role: Process, port: int |
     return Settings(
         role=role,
         database_url=_database_url(reader),
+        database_read_url=_database_read_url(reader),
+        read_max_age=_read_max_age(reader),
         data_dir=data_dir,
         host="127.0.0.1",
         port=listen,
@@ -289,6 +296,23 @@ def _database_url(reader: EnvironmentReader) -> str | None:
     if url is not None:
         parse_database(url, reader.environ)
     return url
+
+
+def _database_read_url(reader: EnvironmentReader) -> str | None:
+    url = reader.secret("DATABASE_READ_URL")
+    if url is None:
+        return None
+    if reader.secret("DATABASE_URL") is None:
+        raise SettingsError("DATABASE_READ_URL needs DATABASE_URL: the embedded database has no replica")
+    parse_database(url, reader.environ, "DATABASE_READ_URL")
+    return url
+
+
+def _read_max_age(reader: EnvironmentReader) -> int:
+    seconds = reader.number("READ_MAX_AGE", DEFAULT_MAX_AGE)
+    if not 1 <= seconds <= MAX_MAX_AGE:
+        raise SettingsError(f"READ_MAX_AGE must be between 1 and {MAX_MAX_AGE} seconds, not {seconds}")
+    return seconds
 
 
 def _database_patience(reader: EnvironmentReader) -> float:

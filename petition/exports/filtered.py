@@ -7,17 +7,23 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
+from typing import TypeVar
 
 from petition.core.database import Database
 from petition.core.encryption import LetterKeys
 from petition.core.i18n import N_
 from petition.core.ids import LetterId
+from petition.core.reading import DataReader
+from petition.core.replicas import Load
 from petition.exports import writers
 from petition.exports.writers import Format
 from petition.letters import switch_queries
 from petition.moderation import queue, queue_queries
 from petition.moderation.model import Filter, Names, QueueItem
 from petition.signatures.model import Kind
+
+T = TypeVar("T")
 
 SLICE = 1000  # rows
 
@@ -88,10 +94,16 @@ class Export:
     """One list being exported. ``rows`` is how many have been yielded so far."""
 
     def __init__(
-        self, database: Database, keys: LetterKeys, order: ExportOrder, titles: Mapping[str, str] | None = None
+        self,
+        database: Database,
+        keys: LetterKeys,
+        order: ExportOrder,
+        titles: Mapping[str, str] | None = None,
+        read: DataReader | None = None,
     ) -> None:
-        """``titles`` are the columns' names in a workbook."""
+        """``titles`` are the columns' names in a workbook; ``read`` reads the rows, by default from ``database``."""
         self._database = database
+        self._reader = read
         self._keys = keys
         self._order = order
         self._titles = titles
@@ -110,19 +122,24 @@ class Export:
             end = writer.end()
         yield end
 
+    async def _read(self, load: Load[T]) -> T:
+        if self._reader is not None:
+            return await self._reader(load)
+        async with self._database.connection() as conn:
+            return await load(conn)
+
     async def _slices(self) -> AsyncIterator[list[dict[str, str | datetime | None]]]:
         position, words = queue.NEWEST, ""
         if query := self._order.filter.q:
-            async with self._database.connection() as conn:
-                words = await queue.search_expression(conn, self._order.letter_id, query)
+            words = await self._read(lambda conn: queue.search_expression(conn, self._order.letter_id, query))
             if not words:
                 return
+        letter_id, filter = self._order.letter_id, self._order.filter
         while True:
+            page = partial(queue_queries.page, letter_id=letter_id, filter=filter, before=position)
+            rows, end = await self._read(partial(page, limit=SLICE, words=words))
             async with self._database.connection() as conn:
-                switches = await switch_queries.of_letter(conn, self._order.letter_id)  # also while the file is sent
-                rows, end = await queue_queries.page(
-                    conn, self._order.letter_id, self._order.filter, position, SLICE, words
-                )
+                switches = await switch_queries.of_letter(conn, letter_id)  # also while the file is sent
             if rows:
                 hides = switches.list_hidden
                 yield [_cells(queue.item_in(row, self._keys), conceals_names=hides) for row in rows]

@@ -11,7 +11,7 @@ import logging
 import secrets
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from datetime import timedelta
 
 from petition.core.backoff import Backoff
@@ -29,14 +29,16 @@ from petition.mail.model import ChosenMail, MailJob, patience, pause
 from petition.mail.relay_errors import NO_SUCH_MAILBOX, RecipientRefused
 from petition.mail.relays import NotNow, Relays
 
-LEASE = timedelta(minutes=5)
+# A worker that lives renews its leases; what one that was killed had taken is free again after this time.
+LEASE = timedelta(seconds=16)
+RENEW_EVERY = 4.0  # seconds
 SENDERS = 8  # mails in progress at once; each relay has a limit of its own
 SENDERS_IN_BULK = 2  # as many more, for jobs in bulk
-# Jobs that wait for a sender. When a worker is killed they wait until their leases end, so these are not many.
+# Jobs that wait for a sender.
 READY, READY_IN_BULK = 24, 8
 SLOW = 1.0  # seconds after which a mail in progress, perhaps at a relay that hangs, no longer holds up others
 MAX_IN_FLIGHT = 64
-RENEW_AFTER = 60.0  # seconds; a younger lease is not extended before the mail is sent
+RENEW_AFTER = 2 * RENEW_EVERY  # seconds; a younger lease is not extended before the mail is sent
 GATHERING = 0.003  # seconds in which jobs are gathered to be deleted together, while other mails are sent
 POLL = 0.5  # seconds between two polls of an empty outbox
 POLL_BESIDES = 0.05  # while mails are in progress, and no more were due: others have asked for theirs meanwhile
@@ -62,10 +64,10 @@ class Flight:
         self.choice: Choice = None
         self.is_noted = False
         self.renew()
+        self.begin()
 
     def renew(self) -> None:
         self._at, self._at_by_wall = time.monotonic(), time.time()
-        self.begin()
 
     def age(self) -> float:
         """Return how many seconds ago the job was leased."""
@@ -117,6 +119,7 @@ class Deliverer:
         """Deliver until ``stop`` is set; then finish what is in flight, for a few seconds at most."""
         stopping = asyncio.create_task(stop.wait())
         stopping.add_done_callback(lambda _: self._wake.set())
+        renewing = asyncio.create_task(self._keep_leases())
         try:
             while not stop.is_set():
                 self._wake.clear()
@@ -128,6 +131,30 @@ class Deliverer:
             self._is_stopping = True
             stopping.cancel()
             await self._finish()
+            renewing.cancel()
+
+    async def _keep_leases(self) -> None:
+        """Renew the leases of all jobs in hand, again and again."""
+        while True:
+            await asyncio.sleep(RENEW_EVERY)
+            flights = {flight.job.id: flight for flight in self._in_hand()}
+            if not flights:
+                continue
+            try:
+                async with self._database.connection() as conn:
+                    renewed = await queries.renew(conn, [flight.job for flight in flights.values()], LEASE)
+            except Unavailable:
+                self._note_outage()
+            except Exception:  # each is extended before it is sent, or is another worker's
+                log.exception("leases cannot be renewed")
+            else:
+                for job_id in renewed:
+                    flights[job_id].renew()
+
+    def _in_hand(self) -> Iterator[Flight]:
+        yield from self._in_flight.values()
+        for flights in self._ready.values():
+            yield from flights
 
     async def _refill(self) -> float:
         """Lease and choose jobs if few are ready; return after how many seconds to look again, if none lands before."""
@@ -223,6 +250,8 @@ class Deliverer:
     async def _finish(self) -> None:
         """Give back what has not begun; let what has begun end."""
         ready = [flight.job for flights in self._ready.values() for flight in flights]
+        for flights in self._ready.values():
+            flights.clear()
         if ready:
             with contextlib.suppress(Unavailable):  # the leases end by themselves
                 async with self._database.connection() as conn:
@@ -267,6 +296,7 @@ class Deliverer:
             if flight.job.id in self._accepted or not await queries.extend(conn, flight.job, LEASE):
                 raise LeaseLost("another worker has this job")
         flight.renew()
+        flight.begin()
 
     def _after(self, error: Exception, job: MailJob) -> Act | None:
         """Return what to do with the row of a job that failed."""

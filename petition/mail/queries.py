@@ -25,6 +25,15 @@ RETURNING o.id, o.letter, o.purpose, o.pending, o.digest, o.sealed, o.lang, o.at
 
 EXTEND = "UPDATE outbox SET due_at = now() + $3::interval WHERE id = $1 AND lease = $2 RETURNING id"
 
+# A row that is locked is just being settled; waiting for it could be a deadlock.
+RENEW = """
+WITH mine AS (
+  SELECT o.id FROM outbox o, unnest($1::bigint[], $2::bigint[]) AS u (id, lease)
+  WHERE o.id = u.id AND o.lease = u.lease FOR UPDATE OF o SKIP LOCKED
+)
+UPDATE outbox o SET due_at = now() + $3::interval FROM mine WHERE o.id = mine.id RETURNING o.id
+"""
+
 RELEASE = """
 UPDATE outbox o SET due_at = now() + $3::interval, lease = NULL
 FROM unnest($1::bigint[], $2::bigint[]) AS u (id, lease) WHERE o.id = u.id AND o.lease = u.lease
@@ -145,6 +154,12 @@ async def lease(
 async def extend(conn: Connection, job: MailJob, length: timedelta) -> bool:
     """Extend the lease to ``length`` from now; return whether this worker still held it."""
     return await conn.fetchval(EXTEND, job.id, job.lease, length) is not None
+
+
+async def renew(conn: Connection, jobs: Sequence[MailJob], length: timedelta) -> list[JobId]:
+    """Extend the leases of ``jobs``; return the ids of those that are still leased to this worker."""
+    rows = await conn.fetch(RENEW, [job.id for job in jobs], [job.lease for job in jobs], length)
+    return [JobId(row["id"]) for row in rows]
 
 
 async def release(conn: Connection, jobs: Sequence[MailJob], after: timedelta = timedelta()) -> None:

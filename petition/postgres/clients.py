@@ -63,7 +63,7 @@ def libpq(url: str) -> tuple[str, dict[str, str]]:
     """
     parts = _PARTS.fullmatch(parse_database(url).url)
     if parts is None:
-        raise SettingsError(DATABASE_FORM)
+        raise SettingsError(DATABASE_FORM.format("DATABASE_URL"))
     scheme, user, password, rest, query = parts.groups()
     values = dict(parse_qsl(query or "", keep_blank_values=True))
     password = unquote(password) if password else values.pop("password", None)

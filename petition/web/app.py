@@ -20,6 +20,7 @@ from petition.core.encryption import Sealer, Wrapper
 from petition.core.errors import Paused, SettingsError, Unavailable
 from petition.core.keeper import KeeperClient
 from petition.core.quotas import DayKeys
+from petition.core.reading import Reading, opened_reading
 from petition.core.settings import Settings
 from petition.core.templates import Renderer
 from petition.core.tokens import Tokens
@@ -83,12 +84,16 @@ def create_app(settings: Settings) -> Gateway:
     async def lifespan(_app: Starlette) -> AsyncIterator[dict[str, Any]]:
         if settings.database_url is None:
             raise SettingsError("the application needs a database; `petition serve` starts one")
-        async with opened(settings.database_url, patience=settings.database_patience) as database:
-            services = build_services(settings, database, renderer, pages, notices, streams)
+        url = settings.database_url
+        async with (
+            opened(url, patience=settings.database_patience) as database,
+            opened_reading(database, url, settings.database_read_url, settings.read_max_age) as reading,
+        ):
+            services = build_services(settings, database, renderer, pages, notices, streams, reading=reading)
             forms.prepare()
             gc.freeze()  # scanning the long-lived objects again and again took 5 % of a busy server
             letters = services.letters.watch()
-            loops = letters, streams.send_heartbeats(), pages.expire_dated(), pages.shrink_lasting()
+            loops = letters, reading.watch(), streams.send_heartbeats(), pages.expire_dated(), pages.shrink_lasting()
             tasks = [asyncio.create_task(loop) for loop in loops]
             try:
                 with shutdown.on_signal(streams.stop):
@@ -112,11 +117,19 @@ def build_services(
     pages: PageCache,
     notices: InstallationNotices,
     streams: CountStreams,
+    *,
+    reading: Reading | None = None,
 ) -> Services:
     """Build the services, and have the caches and streams follow the published letters."""
+    reading = reading or Reading(database)
     wrapper, sealer = Wrapper(settings.secret_keys), Sealer(settings.contact_public_key)
     keeper = KeeperClient(settings.keeper, database)
     letters, cards = PublishedLetters(database, wrapper, notices), CardCache()
+    if reading.replicas:  # first: a page that is rendered again must not be an older one
+        letters.on_change(reading.changes.add)
+        letters.on_change(lambda _slug: reading.changes.add(ALL))
+        letters.on_taken_down(reading.hidden_names.add)
+        letters.on_names_hidden(reading.hidden_names.add)
     letters.on_change(pages.invalidate)
     letters.on_change(lambda slug: pages.invalidate(list_group(slug)))
     letters.on_change(lambda _slug: pages.invalidate(ALL))
@@ -129,6 +142,7 @@ def build_services(
     return Services(
         settings=settings,
         database=database,
+        reading=reading,
         renderer=renderer,
         tokens=Tokens(settings.secret_keys),
         sealer=sealer,

@@ -94,7 +94,7 @@ class Listener(asyncio.Protocol):
         """Send it, and end the stream if that was enough; disconnect a listener that does not read."""
         if self.is_behind:
             self.drop()
-        elif self.transport is not None:
+        elif self.transport is not None and not self.transport.is_closing():
             data = frame.chunked if self.is_chunked else frame.bare
             self.transport.write(data)
             self.bytes_left -= len(data)
@@ -317,7 +317,10 @@ class CountStreams:
 async def _in_batches(listeners: Collection[Listener], act: Callable[[Listener], None]) -> None:
     """Do something with each listener, some at a time: the others must not wait for tens of thousands of writes."""
     for number, listener in enumerate(tuple(listeners), 1):
-        act(listener)
+        try:
+            act(listener)
+        except Exception:  # noqa: BLE001 - an error of one connection must not reach the others
+            listener.drop()
         if number % WRITE_BATCH == 0:
             await asyncio.sleep(0)
 

@@ -49,7 +49,9 @@ async def ready(request: Request) -> Response:
         trouble = "stopping"
     if trouble:
         return PlainTextResponse(f"{trouble}\n{_what_runs()}\n", 503, NO_STORE | {"retry-after": "5"})
-    return PlainTextResponse(f"ready\n{_what_runs()}\n", headers=NO_STORE)
+    # A replica that is away is no reason to stop signing here: the primary is read instead.
+    lines = ["ready", _what_runs(), *(f"replica {line}" for line in services.reading.troubles())]
+    return PlainTextResponse("".join(f"{line}\n" for line in lines), headers=NO_STORE)
 
 
 @cache

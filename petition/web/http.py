@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import re
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any, NamedTuple
 from urllib.parse import quote
@@ -17,6 +18,7 @@ from petition.core.client_networks import ClientNetwork
 from petition.core.database import Record
 from petition.core.errors import NotFound
 from petition.core.i18n import Language, pick_language
+from petition.core.reading import Freshness
 from petition.core.templates import Renderer
 from petition.web import multipart
 from petition.web.content_codings import Coding, best_coding, compress
@@ -266,7 +268,22 @@ def cacheable_page(
     defaults = html_headers(services.settings, services.renderer.sheet_of(name).hash)
     headers = [*(header for header in defaults if header[0] not in replaced), (b"content-language", lang.encode())]
     headers += [(header.encode(), value.encode()) for header, value in _onion(request).items()]
-    return build_response(text.encode(), HTML, [*headers, *extra_headers], cache_control)
+    return build_response(text.encode(), HTML, [*headers, *extra_headers, *as_of(request)], cache_control)
+
+
+def age_of(request: Request) -> float | None:
+    """Return how old what this request has read is at most (seconds); None where all came from the primary."""
+    freshness: Freshness | None = request.scope["state"].get("freshness")
+    return None if freshness is None else freshness.age
+
+
+def as_of(request: Request) -> list[Header]:
+    """Return the header that says when what a replica had was true; none where all came from the primary."""
+    age = age_of(request)
+    if age is None:
+        return []
+    moment = datetime.now(UTC) - timedelta(seconds=age)
+    return [(b"data-as-of", f"{moment:%Y-%m-%dT%H:%M:%SZ}".encode())]
 
 
 def _onion(request: Request) -> dict[str, str]:

@@ -7,6 +7,7 @@ from petition.core.database import Database
 from petition.core.encryption import Sealer, Wrapper
 from petition.core.keeper import KeeperClient
 from petition.core.quotas import DayKeys
+from petition.core.reading import Reading
 from petition.core.settings import Settings
 from petition.core.templates import Renderer
 from petition.core.tokens import Tokens
@@ -36,6 +37,7 @@ class Room:
 class Services:
     settings: Settings
     database: Database
+    reading: Reading
     renderer: Renderer
     tokens: Tokens
     sealer: Sealer

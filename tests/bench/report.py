@@ -85,6 +85,8 @@ def lines(figures: Figures, size: Size) -> list[Line]:
         Line("the same: storage of an entry", figures.median("log bytes"), MOST, 100, "bytes"),
         Line("the same: a proof", figures.median("proof bytes"), MOST, 2048, "bytes"),
         Line("the same: verified by Go's library", figures.median("proof ms"), MOST, 50, "ms"),
+        Line("counting one request, processor time", figures.median("counting a request cpu"), MOST, 2, "µs"),
+        Line("/metrics at 20,000 letters", figures.median("scrape KB"), MOST, 200, "KB"),
         Line("keeper's part of POST sign, 200 forms/s, p95", figures.median("keeper p95"), MOST, 15, "ms"),
         *(
             Line(f"first byte, desk {name.removeprefix(DESK)}", figures.median(name), MOST, 3)

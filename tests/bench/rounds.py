@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from petition.core.database import connect
 from petition.signatures.listing import Cursor
-from tests.bench import count_log, desk_pages, idle, keeper, listeners, mail, mailings, nginx
+from tests.bench import count_log, counting_cost, desk_pages, idle, keeper, listeners, mail, mailings, nginx
 from tests.bench.bare import fetch
 from tests.bench.load import Order, Tally, send
 from tests.bench.place import FEW, Place, Server, Web
@@ -250,13 +250,13 @@ class Bench:
 
 
 ROAD = ("warm_page", "pages", "nginx", "count", "badge", "together", "streams", "sign", "confirm", "lists", "search")
-NAMES = (*ROAD, "idle", "desk", "mail", "log", "keeper")
+NAMES = (*ROAD, "idle", "desk", "mail", "log", "keeper", "metrics")
 
 
 async def run(place: Place, size: Size, only: str | None) -> Figures:
     """Measure everything, or ``only`` one part (one of ``NAMES``)."""
     figures = Figures()
-    if only not in {"idle", "desk", "mail", "log", "keeper"}:
+    if only not in {"idle", "desk", "mail", "log", "keeper", "metrics"}:
         await _measure_road(place, size, figures, ROAD if only is None else (only,))
     if only in {None, "idle"}:
         await _measure_idle(place, size, figures)
@@ -268,11 +268,20 @@ async def run(place: Place, size: Size, only: str | None) -> Figures:
         await _measure_mailing(place, size, figures)
     if only in {None, "log"}:
         await _measure_log(place, size, figures)
+    if only in {None, "metrics"}:
+        _measure_counting(size, figures)
     if only in {None, "keeper"}:
         await _measure_keeper(place, size, figures)
     if only in {None, "desk"}:
         await _measure_desk(place, size, figures)
     return figures
+
+
+def _measure_counting(size: Size, figures: Figures) -> None:
+    for _ in range(size.rounds):
+        cost, kilobytes = counting_cost.measure()
+        figures.values["counting a request cpu"].append(cost)
+        figures.values["scrape KB"].append(kilobytes)
 
 
 async def _measure_road(place: Place, size: Size, figures: Figures, names: Sequence[str]) -> None:

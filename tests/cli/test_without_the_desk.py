@@ -1,5 +1,6 @@
 """What admins do at the desk, done by command: for a day on which the desk cannot be reached."""
 
+import json
 from datetime import timedelta
 
 import pytest
@@ -60,6 +61,17 @@ async def test_the_lists(site: Installation, vera: OrganizerId) -> None:
     )
     assert "@" not in text
     assert (await run("letter list", site.environ))[1].endswith("  Vera Novak\n")
+
+
+async def test_the_lists_for_programs(site: Installation, vera: OrganizerId) -> None:
+    code, text = await run("organizer list --json", site.environ)
+    (organizer,) = json.loads(text)
+    assert (code, organizer["id"], organizer["name"], organizer["admin"]) == (0, vera, "Vera Novak", True)
+    (letter,) = json.loads((await run("letter list --json", site.environ))[1])
+    assert (letter["slug"], letter["state"], letter["owners"]) == (SLUG, "open", ["Vera Novak"])
+    assert (await site.sign()).status_code == 303
+    queue = json.loads((await run("mail queue --json", site.environ))[1])
+    assert (queue["waiting"], queue["put_off"], queue["relays"]) == (1, 0, [])
 
 
 @pytest.mark.parametrize("by_number", [True, False])

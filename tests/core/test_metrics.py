@@ -186,3 +186,13 @@ def test_names_follow_the_conventions() -> None:
         assert family.says
     assert len({family.name for family in metrics.FAMILIES}) == len(metrics.FAMILIES)
     assert json.dumps(sorted(family.name for family in metrics.FAMILIES))
+
+
+def test_twenty_thousand_letters_are_few_series() -> None:
+    for number in range(20_000):
+        metrics.SIGNATURES.set(number, f"letter-{number}", "person")
+    text = metrics.render().decode()
+    metrics.SIGNATURES.clear()
+    assert len(text) < 200_000
+    assert text.count("petition_signatures{") == 2 * metrics.MAX_LETTERS
+    assert 'letter="letter-19999"' in text

@@ -40,6 +40,13 @@ class Server:
         """Tell whether it runs."""
         return self._process is not None and self._process.poll() is None
 
+    def pids(self) -> list[int]:
+        """Return the ids of its processes, the first one's first."""
+        assert self._process is not None
+        pid = self._process.pid
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
+        return [pid, *map(int, children)]
+
     async def start(self) -> None:
         """Start it and wait until it takes connections."""
         await asyncio.to_thread(self._cluster.clear, self._sockets)
@@ -48,6 +55,9 @@ class Server:
         self._listener.start()
         async with asyncio.timeout(120):
             while not self._cluster.is_ready(self._process.pid):
+                if self._process.poll() is not None:
+                    await asyncio.to_thread(self._listener.join, 5)
+                    raise AssertionError(self.said[-5:])
                 await asyncio.sleep(0.01)
 
     async def end(self, number: signal.Signals) -> None:

@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -256,6 +256,42 @@ async def test_a_job_that_another_worker_took_over_is_not_sent(
         await until(is_taken)
     assert not post.mails
     assert len(await installation.outbox()) == 1
+
+
+async def test_a_worker_that_lives_keeps_its_leases(
+    installation: Installation, post: PostOffice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deliver, "LEASE", timedelta(seconds=2))
+    monkeypatch.setattr(deliver, "RENEW_EVERY", 0.1)
+    await installation.sign_up(await installation.letter(), NEMO)
+    ends: list[datetime] = []
+
+    async def accept_when_it_was_renewed() -> None:
+        conn = await connect(str(installation.settings.database_url))
+        while len(ends) < 3:
+            end = await conn.fetchval("SELECT due_at FROM outbox")
+            ends.extend([end] if not ends or end > ends[-1] else [])
+            await asyncio.sleep(0.02)
+        await conn.close()
+
+    post.accepting = accept_when_it_was_renewed
+    async with working(installation.settings, installation.settings):
+
+        async def is_gone() -> bool:
+            return not await installation.outbox()
+
+        await until(is_gone)
+    assert post.recipients == [NEMO]
+
+
+async def test_what_a_dead_worker_had_taken_is_another_ones_soon(
+    installation: Installation, post: PostOffice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert timedelta(seconds=20) >= deliver.LEASE
+    await installation.sign_up(await installation.letter(), NEMO)
+    assert await queries.lease(installation.conn, 10, 1, timedelta(seconds=0.5))  # and dies
+    async with working(installation.settings):
+        await until(lambda: post.recipients == [NEMO])
 
 
 async def test_a_mail_under_way_is_finished_when_the_worker_is_stopped(

@@ -262,6 +262,28 @@ async def test_a_reader_who_does_not_read_is_dropped_and_the_others_hear(site: I
     deaf.close()
 
 
+async def test_an_error_of_one_connection_does_not_reach_the_others(site: Installation) -> None:
+    assert site.app is not None
+    streams = site.app._streams
+    async with radio(site) as one, radio(site) as two:
+        await one.event()
+        await two.event()
+        channel = streams._channels[SLUG]
+        first, second = channel.listeners
+
+        def fail(listener: count_stream.Listener) -> None:
+            if listener is first:
+                raise RuntimeError("the transport is broken")
+            listener.write(count_stream.EventBytes(b":still here\n\n"))
+
+        await count_stream._in_batches([first, second], fail)
+        await until(lambda: channel.listeners == {second})
+        second.end()
+        second.write(count_stream.EventBytes(b":too late\n\n"))  # while it is being closed
+        await until(lambda: not channel.listeners)
+        assert streams._size == 0
+
+
 async def test_unknown_letters_other_methods_and_the_head(site: Installation) -> None:
     assert is_problem(await site.client.get("/api/v1/letters/no-such-letter/events"), 404)
     assert is_problem(await site.client.post(EVENTS), 405)

@@ -18,7 +18,7 @@ from petition.web.throttle import MINUTE
 View = Callable[[Request], Awaitable[Response]]
 
 FOR_ANYONE: Header = (b"access-control-allow-origin", b"*")
-EXPOSED: Header = (b"access-control-expose-headers", b"ETag, RateLimit, RateLimit-Policy, Retry-After")
+EXPOSED: Header = (b"access-control-expose-headers", b"Data-As-Of, ETag, RateLimit, RateLimit-Policy, Retry-After")
 ALLOWED = "GET, HEAD, OPTIONS"
 PREFLIGHT = {
     "access-control-allow-origin": "*",

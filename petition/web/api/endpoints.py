@@ -8,7 +8,7 @@ import json
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -17,6 +17,7 @@ from starlette.routing import BaseRoute, Route
 
 from petition.core.database import Record
 from petition.core.errors import Unavailable
+from petition.core.replicas import Load
 from petition.count_report.document import source_of
 from petition.letters import partner_queries
 from petition.letters.addressees import Addressee
@@ -26,12 +27,14 @@ from petition.letters.sources import sources_of
 from petition.signatures import employee_queries, employees, listing
 from petition.signatures.listing import BadCursor, Cursor
 from petition.signatures.model import Kind, Signatory
-from petition.web import headers, http
+from petition.web import headers, http, reads
 from petition.web.api import queries
 from petition.web.api.answers import DATABASE, EXPOSED, FOR_ANYONE, MEMORY, limited, policy_header
 from petition.web.api.description import MAX_ITEMS, MAX_PERIODS
 from petition.web.count_stream import SERVERS_SEND, CountStreams
 from petition.web.page_cache import WITH_NAMES, CachedResponse, Header, build_response, weak_etag
+
+T = TypeVar("T")
 
 JSON = b"application/json"
 # ASCII digits only; the offset is required.
@@ -80,10 +83,11 @@ async def signatories(request: Request) -> Response:
     kind, q, after, limit = _list_params(request)
     if published.letter.conceals_names:
         raise HTTPException(403)
-    async with http.services_of(request).database.connection() as conn:
-        entries, next_cursor = await listing.read(conn, published.letter.id, kind, q, after, limit)
+    letter_id = published.letter.id
+    entries, next_cursor = await _read_names(request, lambda conn: listing.read(conn, letter_id, kind, q, after, limit))
     body = {"items": [_item(entry) for entry in entries], "next": next_cursor.encode() if next_cursor else None}
-    return http.CachedPageResponse(request, build_response(_dump(body), JSON, [FOR_ANYONE, NO_INDEX], WITH_NAMES))
+    headers = [FOR_ANYONE, NO_INDEX, *http.as_of(request)]
+    return http.CachedPageResponse(request, build_response(_dump(body), JSON, headers, WITH_NAMES))
 
 
 async def affiliations(request: Request) -> Response:
@@ -91,8 +95,7 @@ async def affiliations(request: Request) -> Response:
     published = await _published(request)
     if published.letter.conceals_names:
         raise HTTPException(403)
-    async with http.services_of(request).database.connection() as conn:
-        lines = await employees.count(conn, published.letter)
+    lines = await _read_names(request, lambda conn: employees.count(conn, published.letter))
     items = [
         {
             "name": dict(line.employer.party.names),
@@ -102,9 +105,8 @@ async def affiliations(request: Request) -> Response:
         }
         for line in lines
     ]
-    return http.CachedPageResponse(
-        request, build_response(_dump({"items": items}), JSON, [FOR_ANYONE, NO_INDEX], WITH_NAMES)
-    )
+    headers = [FOR_ANYONE, NO_INDEX, *http.as_of(request)]
+    return http.CachedPageResponse(request, build_response(_dump({"items": items}), JSON, headers, WITH_NAMES))
 
 
 async def history(request: Request) -> Response:
@@ -115,11 +117,11 @@ async def history(request: Request) -> Response:
     if step not in {"hour", "day"}:
         raise HTTPException(422, "step must be hour or day")
     before = _parse_time(params["before"]) if "before" in params else None
-    async with http.services_of(request).database.connection() as conn:
-        rows = await queries.history(conn, published.letter.id, step, before, limit + 1)
+    letter_id = published.letter.id
+    rows = await _read_names(request, lambda conn: queries.history(conn, letter_id, step, before, limit + 1))
     items = [_period(row) for row in reversed(rows[:limit])]
     body = {"step": step, "items": items, "before": items[0]["start"] if len(rows) > limit else None}
-    return http.CachedPageResponse(request, build_response(_dump(body), JSON, [FOR_ANYONE]))
+    return http.CachedPageResponse(request, build_response(_dump(body), JSON, [FOR_ANYONE, *http.as_of(request)]))
 
 
 async def partners(request: Request) -> Response:
@@ -130,10 +132,9 @@ async def partners(request: Request) -> Response:
 
     async def render() -> CachedResponse:
         published = await _published(request)
-        async with http.services_of(request).database.connection() as conn:
-            rows = await partner_queries.in_api(conn, published.letter.id)
+        rows = await reads.read_page(request, slug, lambda conn: partner_queries.in_api(conn, published.letter.id))
         items = [{**dict(row), "total": row["people"] + row["representatives"]} for row in rows]
-        return build_response(_dump({"items": items}), JSON, _cached_headers(request))
+        return build_response(_dump({"items": items}), JSON, [*_cached_headers(request), *http.as_of(request)])
 
     return http.CachedPageResponse(request, await pages.get(f"/api/v1/letters/{slug}/partners", slug, render))
 
@@ -159,6 +160,10 @@ class _Stream(Response):
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if not self._streams.admit(scope, scope.pop(SERVERS_SEND, send)):
             raise Unavailable(retry_after=60)
+
+
+async def _read_names(request: Request, load: Load[T]) -> T:
+    return await reads.read_names(request, request.path_params["slug"], load)
 
 
 async def _published(request: Request) -> PublishedLetter:

@@ -2,12 +2,13 @@
 
 from starlette.responses import Response
 
+from petition.core.database import Connection
 from petition.core.errors import Refused
 from petition.core.form_values import MAX_BIGINT, MAX_INTEGER, id_of
 from petition.core.ids import BulkActId
 from petition.letters.keys import keys_for
 from petition.moderation import bulk_act_queries, bulk_acts, filters, labels, queue, queue_queries
-from petition.moderation.model import Action
+from petition.moderation.model import Action, QueueItem
 from petition.signatures.model import Reason
 from petition.web import http
 from petition.web.desk import names_read, queue_links
@@ -21,8 +22,7 @@ PAGE_SIZE = 25
 async def show_all(visit: DeskVisit) -> Response:
     """Show bulk acts, the newest first."""
     before = id_of(visit.query.get("before", ""), int) or MAX_BIGINT
-    async with visit.database.connection() as conn:
-        rows = await bulk_act_queries.newest(conn, visit.letter.id, before, PAGE_SIZE + 1)
+    rows = await visit.read(lambda conn: bulk_act_queries.newest(conn, visit.letter.id, before, PAGE_SIZE + 1))
     campaigns = [bulk_acts.bulk_act_in(row) for row in rows[:PAGE_SIZE]]
     next_id = campaigns[-1].id if len(rows) > PAGE_SIZE else None
     template = "desk/moderation/campaigns.html"
@@ -50,13 +50,16 @@ async def make(visit: DeskVisit, form: Form) -> Response:
 async def show(visit: DeskVisit, form: Form = NO_FIELDS, errors: Errors = NO_FIELDS) -> Response:
     """Show one bulk act: how many it matches, examples, its progress."""
     letter_id, campaign_id = visit.letter.id, _campaign_id(visit)
-    async with visit.database.connection() as conn:
+
+    async def load(conn: Connection) -> tuple[bulk_acts.BulkAct, list[QueueItem]]:
         campaign = await bulk_acts.load(conn, letter_id, campaign_id)
         keys = await keys_for(conn, letter_id, visit.services.wrapper)
         is_draft = campaign.state is bulk_acts.BulkActState.DRAFT
         ids = await bulk_acts.examples(conn, letter_id, campaign) if is_draft else []
         rows = [await queue_queries.one(conn, letter_id, signature_id) for signature_id in ids]
-    items = [queue.item_in(row, keys) for row in rows if row is not None]
+        return campaign, [queue.item_in(row, keys) for row in rows if row is not None]
+
+    campaign, items = await visit.read(load)
     await names_read.note(visit, items)
     return desk_page(
         visit,

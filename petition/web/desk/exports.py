@@ -62,8 +62,7 @@ async def _show_refusal(visit: DeskVisit, form: Form, errors: Errors) -> Respons
 
 async def _page(visit: DeskVisit, filter: Filter, form: Form = NO_FIELDS, errors: Errors = NO_FIELDS) -> Response:
     fields = filter.as_fields()
-    async with visit.database.connection() as conn:
-        total, is_exact = await queue.total(conn, visit.letter.id, filter)
+    total, is_exact = await visit.read(lambda conn: queue.total(conn, visit.letter.id, filter))
     return desk_page(
         visit,
         "desk/transfer/export.html",
@@ -103,7 +102,7 @@ async def _start(visit: DeskVisit, order: ExportOrder) -> Response:
         )
         await act_notices.notify(conn, NoticedAct.EXPORT, visit.organizer.id, order.letter_id)
     titles = {name: _capitalized(visit.gettext(title)) for name, title in COLUMNS.items()}
-    content = _stream(visit, Export(visit.database, keys, order, titles), log_id)
+    content = _stream(visit, Export(visit.database, keys, order, titles, visit.read_file), log_id)
     headers = {"cache-control": "no-store", "content-disposition": _disposition(visit, order.file_format)}
     return _CountedResponse(
         content, headers=headers, media_type=TYPES[order.file_format], organizer_id=visit.organizer.id

@@ -17,13 +17,14 @@ from starlette.responses import Response
 from petition.core.access_journal import JournalKind
 from petition.core.errors import Gone, NotFound, Unavailable
 from petition.core.i18n import N_
+from petition.core.reading import Freshness
 from petition.organizers import overview_queries, queries, sessions
 from petition.organizers.model import Organizer, Role, Session
 from petition.web import http
 from petition.web.desk import access_page, step_up
 from petition.web.desk.names_read import FactorRequired, NamesHidden
 from petition.web.desk.page import desk_page, message_page
-from petition.web.desk.session_cookie import cookie_name, set_cookie
+from petition.web.desk.session_cookie import cookie_name, position_of, set_cookie, set_position
 from petition.web.desk.step_up import FreshRule
 from petition.web.desk.visit import ROOT, Access, DeskVisit, OpenView, OpenVisit, View, open_visit
 
@@ -72,6 +73,7 @@ def require(
             admitted = await step_up.require(admitted, fresh)
         response = admitted if isinstance(admitted, Response) else await _view(view, admitted)
         await _rotate_cookie(visit, response)
+        await _note_act(visit, response)
         return response
 
     return endpoint
@@ -128,6 +130,7 @@ def _sign_in(stranger: OpenVisit, organizer: Organizer, session: Session) -> Des
     languages = stranger.services.renderer.languages
     language = languages.get(organizer.lang, stranger.language)
     stranger.request.state.lang = language.code
+    _ask_for_own_acts(stranger)
     return DeskVisit(stranger.request, stranger.services, language, organizer, session)
 
 
@@ -187,6 +190,19 @@ async def _rotate_cookie(visit: DeskVisit, response: Response) -> None:
             renewed = await sessions.follow_rights(conn, visit.session.id, token)
         if renewed is not None:
             set_cookie(response, settings, renewed)
+
+
+def _ask_for_own_acts(visit: OpenVisit) -> None:
+    """Have this request read what the browser has done before, and a form what is stored now."""
+    settings, is_form = visit.services.settings, visit.request.method not in SAFE_METHODS
+    position = position_of(visit.request, settings) if visit.services.reading.replicas else 0
+    visit.request.scope["state"]["freshness"] = Freshness(position, is_newest=is_form)
+
+
+async def _note_act(visit: DeskVisit, response: Response) -> None:
+    """Have the browser's next pages contain what a form has changed."""
+    if visit.request.method not in SAFE_METHODS and visit.services.reading.replicas:
+        set_position(response, visit.services.settings, await visit.services.reading.position())
 
 
 async def _send_to(request: Request, page: str) -> Response:

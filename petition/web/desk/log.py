@@ -1,12 +1,14 @@
 """The log of a letter, on pages and as a file."""
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
+from functools import partial
+from typing import Any
 
 from starlette.responses import Response, StreamingResponse
 
 from petition.core import time_zones
-from petition.core.database import Database
+from petition.core.database import Connection
 from petition.core.form_values import MAX_BIGINT, MAX_INTEGER, id_of
 from petition.core.ids import BulkActId, LetterId, OrganizerId
 from petition.formats.csv_rows import format_row
@@ -29,13 +31,16 @@ async def show(visit: DeskVisit) -> Response:
     """Show acts, newest first, of a person, of a kind, of a day, or all steps of a bulk act."""
     params = filters.single_values(visit.query.multi_items())
     filter, before = _filter(params, visit.organizer.zone), id_of(params.get("before", ""), int) or MAX_BIGINT
-    async with visit.database.connection() as conn:
+
+    async def load(conn: Connection) -> tuple[Sequence[LogLine], dict[str, Any]]:
         lines = await log_queries.filtered(conn, visit.letter.id, filter, before, PAGE_SIZE + 1)
-        context = {
+        return lines, {
             "authors": await log_queries.authors(conn, visit.letter.id),
             **await queue_links.objects_of(visit, conn, lines[:PAGE_SIZE]),
             **await queue_links.act_notice(visit, conn, params),
         }
+
+    lines, context = await visit.read(load)
     if visit.conceals_names:
         context |= {"items": {}, "entries": {}, "named": {}}
     else:
@@ -84,18 +89,17 @@ def _day(text: str, zone: str) -> tuple[datetime, datetime] | None:
 
 async def export(visit: DeskVisit) -> Response:
     """Answer with the whole log as a file, newest first."""
-    lines = downloads.while_admitted(visit, Role.MODERATOR, _lines(visit.database, visit.letter.id))
+    lines = downloads.while_admitted(visit, Role.MODERATOR, _lines(visit, visit.letter.id))
     headers = download_headers(f"{visit.letter.slug}-log.csv")
     return StreamingResponse(lines, headers=headers, media_type="text/csv; charset=utf-8")
 
 
-async def _lines(database: Database, letter_id: LetterId) -> AsyncGenerator[str, None]:
+async def _lines(visit: DeskVisit, letter_id: LetterId) -> AsyncGenerator[str, None]:
     """Yield the file in pieces; no connection is held between two of them, so a slow client blocks none."""
     yield format_row(COLUMNS)
     before = MAX_BIGINT
     while True:
-        async with database.connection() as conn:
-            lines = await log_queries.page(conn, letter_id, before, CHUNK)
+        lines = await visit.read_file(partial(log_queries.page, letter_id=letter_id, before=before, limit=CHUNK))
         yield "".join(format_row(_cells(line)) for line in lines)
         if len(lines) < CHUNK:
             return

@@ -1,5 +1,6 @@
 """A page of the desk: its headers, its template, and what every template gets."""
 
+import math
 from collections.abc import Mapping
 from http import HTTPStatus
 
@@ -11,7 +12,7 @@ from petition.web import headers
 from petition.web.content_codings import Coding, compress
 from petition.web.desk.navigation import find_current, jobs_of
 from petition.web.desk.visit import DeskVisit, OpenVisit, open_visit
-from petition.web.http import coding_for
+from petition.web.http import age_of, coding_for
 
 
 def policy(extra: Mapping[str, str] | None = None) -> str:
@@ -42,7 +43,8 @@ def desk_page(
 
     ``errors`` are messages for the catalogues by field, "" for the whole page; the status is 422 with any and 200
     without, unless ``status`` says otherwise. ``sources`` adds to the policy (see ``policy``). Templates extend
-    ``desk/_base.html`` and get ``visit`` and ``letter`` (both None for strangers), ``nav_jobs``, the current
+    ``desk/_base.html`` and get ``visit`` and ``letter`` (both None for strangers), ``as_of`` (seconds, of what comes
+    from a replica), ``nav_jobs``, the current
     ``nav_job`` and ``nav_tab`` or None, ``path``, ``here`` (the address to return to), ``errors`` in words,
     the first of them as ``problem`` with its field ``problem_at``, ``failed`` (nothing was done), and ``context``.
     """
@@ -57,6 +59,7 @@ def desk_page(
         "nav_job": nav_job,
         "nav_tab": nav_tab,
         "path": path,
+        "as_of": _whole_seconds(age_of(visit.request)),
         "zone": member.organizer.zone if member else "",
         "here": _address_to_return_to(visit.request),
         "errors": words,
@@ -76,6 +79,10 @@ def desk_page(
         response_headers["content-encoding"] = coding.value
         body = compress(body, coding)
     return Response(body, status or (422 if errors else 200), response_headers, media_type="text/html")
+
+
+def _whole_seconds(age: float | None) -> int | None:
+    return None if age is None else math.ceil(age)
 
 
 def _address_to_return_to(request: Request) -> str:

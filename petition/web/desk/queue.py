@@ -86,7 +86,7 @@ async def _page(
     visit: DeskVisit, params: Mapping[str, str], form: Form = NO_FIELDS, errors: Errors = NO_FIELDS
 ) -> Response:
     view = _QueueView.of(params)
-    context = await _read(visit, view)
+    context = await visit.read(lambda conn: _read(conn, visit, view))
     await names_read.note(visit, context["page"].items, context["own_named"].values(), context["named"].values())
     return desk_page(
         visit,
@@ -104,27 +104,26 @@ async def _page(
     )
 
 
-async def _read(visit: DeskVisit, view: _QueueView) -> Mapping[str, Any]:
+async def _read(conn: Connection, visit: DeskVisit, view: _QueueView) -> Mapping[str, Any]:
     letter_id = visit.letter.id
-    async with visit.database.connection() as conn:
-        keys = await keys_for(conn, letter_id, visit.services.wrapper)
-        page = await queue.load_page(conn, letter_id, keys, view.filter, view.after, view.sort)
-        numbers = await queue_queries.waiting(conn, letter_id)
-        total, is_exact = await _total(conn, visit, view, page)
-        return {
-            "page": page,
-            "following": view.following(page),
-            "first": view.after.offset + 1 if view.after else 1,
-            "total": total,
-            "is_exact": is_exact,
-            "numbers": {wait.value: number for wait, number in numbers.items()},
-            "max_counted": queue_queries.MAX_COUNTED,
-            "countries": await queue_queries.countries(conn, letter_id),
-            "partners": await queue_queries.partners(conn, letter_id),
-            "reports": await queue_queries.open_reports(conn, letter_id, [item.id for item in page.items]),
-            **await _own_last_act(conn, visit, keys),
-            **await queue_links.act_notice(visit, conn, view.params),
-        }
+    keys = await keys_for(conn, letter_id, visit.services.wrapper)
+    page = await queue.load_page(conn, letter_id, keys, view.filter, view.after, view.sort)
+    numbers = await queue_queries.waiting(conn, letter_id)
+    total, is_exact = await _total(conn, visit, view, page)
+    return {
+        "page": page,
+        "following": view.following(page),
+        "first": view.after.offset + 1 if view.after else 1,
+        "total": total,
+        "is_exact": is_exact,
+        "numbers": {wait.value: number for wait, number in numbers.items()},
+        "max_counted": queue_queries.MAX_COUNTED,
+        "countries": await queue_queries.countries(conn, letter_id),
+        "partners": await queue_queries.partners(conn, letter_id),
+        "reports": await queue_queries.open_reports(conn, letter_id, [item.id for item in page.items]),
+        **await _own_last_act(conn, visit, keys),
+        **await queue_links.act_notice(visit, conn, view.params),
+    }
 
 
 async def _total(conn: Connection, visit: DeskVisit, view: _QueueView, page: QueuePage) -> tuple[int, bool]:

@@ -73,10 +73,13 @@ def _signature_id(visit: DeskVisit) -> SignatureId:
 
 async def show(visit: DeskVisit, form: Form = NO_FIELDS, errors: Errors = NO_FIELDS) -> Response:
     signature_id, search = _signature_id(visit), visit.query.get("like", "")[: filters.MAX_QUERY]
-    async with visit.database.connection() as conn:
-        other_id = id_of(visit.query.get("with", ""), SignatureId)
+    other_id = id_of(visit.query.get("with", ""), SignatureId)
+
+    async def load(conn: Connection) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
         context = await _read(_Target(conn, visit.services, visit.actor, signature_id), search, other_id)
-        notice = await act_notice(visit, conn, visit.query)
+        return context, await act_notice(visit, conn, visit.query)
+
+    context, notice = await visit.read(load)
     similar_ones = [*context["similar"], *context["found"]]
     await names_read.note(
         visit,

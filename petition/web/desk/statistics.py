@@ -48,9 +48,7 @@ class Chart:
 
 async def show(visit: DeskVisit) -> Response:
     """Show a letter's figures."""
-    async with visit.database.connection() as conn:
-        figures = await _figures(conn, visit)
-        waits = await waiting.count(conn, visit.letter.id)
+    figures, waits = await visit.read(lambda conn: _figures_and_waits(conn, visit))
     return desk_page(
         visit,
         "desk/statistics/show.html",
@@ -71,10 +69,13 @@ async def export(visit: DeskVisit) -> Response:
     lines_of = FILES.get(name)
     if lines_of is None:
         raise HTTPException(404)
-    async with visit.database.connection() as conn:
-        lines = await lines_of(conn, visit)
+    lines = await visit.read(lambda conn: lines_of(conn, visit))
     headers = download_headers(f"{visit.letter.slug}-{name}.csv")
     return Response("".join(map(format_row, lines)), headers=headers, media_type="text/csv; charset=utf-8")
+
+
+async def _figures_and_waits(conn: Connection, visit: DeskVisit) -> tuple[Figures, int]:
+    return await _figures(conn, visit), await waiting.count(conn, visit.letter.id)
 
 
 async def _figures(conn: Connection, visit: DeskVisit) -> Figures:

@@ -34,11 +34,12 @@ NOTHING_TO_UNDO = N_("There is nothing left to undo.")
 async def show(visit: DeskVisit, form: Form = NO_FIELDS, errors: Errors = NO_FIELDS) -> Response:
     """Show what needs an act of the organizer, by role, and the letter's figures."""
     letter_id, organizer_id = visit.letter.id, visit.organizer.id
-    async with visit.database.connection() as conn:
-        moderator, editor = visit.may("moderator"), visit.may("editor")
-        figures, counts = await _figures(conn, visit), await queries.letter_counts(conn, letter_id)
+    moderator, editor = visit.may("moderator"), visit.may("editor")
+
+    async def load(conn: Connection) -> tuple[Figures, dict[str, Any]]:
+        counts = await queries.letter_counts(conn, letter_id)
         total = counts["people"] + counts["organizations"] if counts else 0
-        context = {
+        return await _figures(conn, visit), {
             "counts": counts,
             "goal": goal_at(visit.letter.goal, visit.letter.next_goals, total),
             "waiting": await overview_queries.waiting(conn, letter_id),
@@ -51,6 +52,8 @@ async def show(visit: DeskVisit, form: Form = NO_FIELDS, errors: Errors = NO_FIE
             "last_decision": await today_queries.last_decision(conn, letter_id) if moderator else None,
             **await _waits(conn, visit),
         }
+
+    figures, context = await visit.read(load)
     if visit.conceals_names:
         context |= {"items": {}, "named": {}}
     else:

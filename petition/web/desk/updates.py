@@ -33,14 +33,18 @@ async def _list_again(visit: DeskVisit, form: Form, errors: Errors) -> Response:
 
 
 async def _list(visit: DeskVisit, form: Form, errors: Errors, preview: updates.Texts) -> Response:
-    async with visit.database.connection() as conn:
-        rows = await update_queries.all_news(conn, visit.letter.id)
-        subscribers = await mailing_queries.subscribers(conn, visit.letter.id)
-        mailings = await mailing_queries.of_letter(conn, visit.letter.id)
-        waiting = await mailing_queries.waiting_updates(conn, visit.letter.id)
-        reminder = await mailing_queries.reminder(conn, visit.letter.id)
-    context = {"rows": rows, "subscribers": subscribers, "mailings": mailings, "waiting": waiting, "reminder": reminder}
-    return await _page(visit, "desk/updates.html", form, errors, preview, **context)
+    letter_id = visit.letter.id
+
+    async def load(conn: Connection) -> dict[str, Any]:
+        return {
+            "rows": await update_queries.all_news(conn, letter_id),
+            "subscribers": await mailing_queries.subscribers(conn, letter_id),
+            "mailings": await mailing_queries.of_letter(conn, letter_id),
+            "waiting": await mailing_queries.waiting_updates(conn, letter_id),
+            "reminder": await mailing_queries.reminder(conn, letter_id),
+        }
+
+    return await _page(visit, "desk/updates.html", form, errors, preview, **await visit.read(load))
 
 
 @form_view(_list_again, max_bytes=MAX_BYTES)
@@ -81,8 +85,8 @@ async def _one(visit: DeskVisit, form: Form, errors: Errors, preview: updates.Te
     }
     theirs = await asyncio.to_thread(updates.rendered, update["texts"]) if "first" in errors and sent else None
     values = form if sent else stored | dict(form)
+    subscribers = await visit.read(lambda conn: mailing_queries.subscribers(conn, visit.letter.id))
     async with visit.database.connection() as conn:
-        subscribers = await mailing_queries.subscribers(conn, visit.letter.id)
         mailing = await mailing_queries.of_update(conn, visit.letter.id, _update_id(visit))
     languages = tuple(sorted(update["shown"] or update["texts"]))
     context = {

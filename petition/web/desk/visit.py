@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
+from typing import TypeVar
 
 from starlette.datastructures import QueryParams
 from starlette.requests import Request
@@ -15,9 +16,13 @@ from petition.core.database import Database
 from petition.core.errors import NotFound
 from petition.core.form_values import MAX_BIGINT, Id, id_of
 from petition.core.i18n import Language
+from petition.core.reading import Freshness
+from petition.core.replicas import Load
 from petition.organizers.model import DeskLetter, MenuLetter, Organizer, Role, Session
-from petition.web import http
+from petition.web import http, reads
 from petition.web.services import Services
+
+T = TypeVar("T")
 
 ROOT = "/organizer/"
 SECOND = f"{ROOT}second"
@@ -78,6 +83,18 @@ class OpenVisit:
     async def form(self, max_bytes: int = http.MAX_BYTES) -> dict[str, str]:
         """Return the form in the body. Raises 400, 408, 413, 415 (see ``http.form_of``)."""
         return await http.form_of(self.request, max_bytes)
+
+    async def read(self, load: Load[T]) -> T:
+        """Read what the page shows, from a replica that has the organizer's own acts; a form's from the primary.
+
+        Raises what ``load`` raises, which may be called twice, and ``Unavailable``.
+        """
+        return await self.services.reading.read(load, reads.freshness_of(self.request))
+
+    async def read_file(self, load: Load[T]) -> T:
+        """Read a part of a file, which a form may have asked for, from a replica if one will do."""
+        position = reads.freshness_of(self.request).position
+        return await self.services.reading.read(load, Freshness(position))
 
     def path_id(self, name: str, kind: Callable[[int], Id], max_id: int = MAX_BIGINT) -> Id:
         """Return the id that the address names. Raises ``NotFound`` if it cannot be one."""

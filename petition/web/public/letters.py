@@ -47,8 +47,8 @@ async def index(visit: Visit) -> Response:
         groups = await visit.services.letters.part((number - 1) * LETTERS_PER_PAGE, LETTERS_PER_PAGE)
         newest: Mapping[LetterId, object] = {}
         if closed := groups[1]:
-            async with visit.services.database.connection() as conn:
-                newest = await update_queries.newest_titles(conn, [published.letter.id for published in closed])
+            ids = [published.letter.id for published in closed]
+            newest = await visit.read_page(ALL, lambda conn: update_queries.newest_titles(conn, ids))
         reached = {
             published.letter.id: addressee_words.brief(
                 visit.language, published.letter.addressees, published.today, MAX_REACHED
@@ -108,8 +108,7 @@ async def versions(visit: Visit) -> Response:
     """Show what changed in the text, when, and how many had signed before."""
 
     async def build(published: PublishedLetter) -> CachedResponse:
-        async with visit.services.database.connection() as conn:
-            rows = await queries.versions(conn, published.letter.id)
+        rows = await visit.read_page(visit.slug, lambda conn: queries.versions(conn, published.letter.id))
         context = _letter_context(published, visit.lang) | {"versions": with_changes(rows, visit.lang)}
         return http.cacheable_page(visit.request, "letters/versions.html", **context)
 
@@ -122,8 +121,8 @@ async def updates(visit: Visit) -> Response:
     before = int(param) if re.fullmatch("[1-9][0-9]{0,8}", param) else 0
 
     async def build(published: PublishedLetter) -> CachedResponse:
-        async with visit.services.database.connection() as conn:
-            rows = await update_queries.published(conn, published.letter.id, before, NEWS_PER_PAGE + 1)
+        letter_id, number = published.letter.id, NEWS_PER_PAGE + 1
+        rows = await visit.read_page(visit.slug, lambda conn: update_queries.published(conn, letter_id, before, number))
         context = _letter_context(published, visit.lang) | {
             "news": rows[:NEWS_PER_PAGE],
             "next": rows[NEWS_PER_PAGE - 1][0]["id"] if len(rows) > NEWS_PER_PAGE else None,

@@ -72,6 +72,7 @@ async def act(visit: Visit) -> Response:
                 await self_service.withdraw(database, letter, signature_id)
             case "delete":
                 await self_service.delete(database, letter, signature_id)
+                await visit.note_act(letter.slug)
                 return visit.redirect(f"/{letter.slug}/deleted")
             case _:
                 raise Refused(UNKNOWN_ACT)
@@ -80,6 +81,7 @@ async def act(visit: Visit) -> Response:
     except Refused as refused:
         shown_form = visit.refused_form(form, {refused.field: refused.message})
         return await _page(visit, published, signature_id, shown_form, status=422)
+    await visit.note_act(letter.slug)
     return visit.redirect(f"/signature/{visit.token}?done={action}{'&unread=' if unread else ''}{'+'.join(unread)}")
 
 

@@ -93,9 +93,9 @@ async def _next_part(visit: Visit, published: PublishedLetter, position: _Positi
 async def _part(visit: Visit, published: PublishedLetter, position: _Position) -> str:
     """Render the next names, and move ``position`` behind them; ``left`` is 0 when no more are to come."""
     kind, title = position.kind, visit.gettext(TITLES[position.kind]) if position.is_untitled else ""
-    limit = min(PART, position.left)
-    async with visit.services.throttle.part_slot(visit.network), visit.services.database.connection() as conn:
-        entries, following = await listing.page(conn, published.letter.id, kind, position.after, limit)
+    letter_id, after, limit = published.letter.id, position.after, min(PART, position.left)
+    async with visit.services.throttle.part_slot(visit.network):
+        entries, following = await visit.read_names(lambda conn: listing.page(conn, letter_id, kind, after, limit))
     _move(position, entries, following)
     is_full = position.left == 0 and (position.after is not None or position.kind is not kind)
     following_page = _address(visit, position) if is_full else ""

@@ -30,14 +30,14 @@ async def find(visit: Visit) -> Response:
     kind, q = kind_of(params), params.get("q", "").strip()[: listing.MAX_QUERY]
     items: list[Signatory] = []
     if q:
-        async with visit.services.throttle.read_slot(visit.network), visit.services.database.connection() as conn:
-            items = (await listing.search(conn, published.letter.id, kind, q))[:MAX_MATCHES]
+        async with visit.services.throttle.read_slot(visit.network):
+            items = await visit.read_names(lambda conn: listing.search(conn, published.letter.id, kind, q))
     return visit.page(
         "moderation/report_search.html",
         letter=published.letter,
         kind=kind,
         q=q,
-        items=items,
+        items=items[:MAX_MATCHES],
         here=f"/{visit.slug}/report?{query_of(kind, q)}",
     )
 

@@ -102,15 +102,18 @@ async def _entries(
 ) -> tuple[list[Signatory], Cursor | None]:
     if published.letter.conceals_names:
         return [], None
-    async with visit.services.throttle.read_slot(visit.network), visit.services.database.connection() as conn:
-        return await listing.read(conn, published.letter.id, kind, q, after)
+    letter_id = published.letter.id
+    async with visit.services.throttle.read_slot(visit.network):
+        if q or after is not None:
+            return await visit.read_names(lambda conn: listing.read(conn, letter_id, kind, q, after))
+        return await visit.read_page(visit.slug, lambda conn: listing.page(conn, letter_id, kind))
 
 
 async def _employees(visit: Visit, published: PublishedLetter) -> Sequence[Employees]:
     if not published.letter.employers:
         return ()
-    async with visit.services.throttle.read_slot(visit.network), visit.services.database.connection() as conn:
-        return await employees.count(conn, published.letter)
+    async with visit.services.throttle.read_slot(visit.network):
+        return await visit.read_page(visit.slug, lambda conn: employees.count(conn, published.letter))
 
 
 def query_of(kind: Kind, q: str, after: Cursor | None = None) -> str:

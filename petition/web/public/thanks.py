@@ -88,6 +88,7 @@ async def redirect(
 
     ``again`` (``REPLACED`` or ``STAYS``) says what became of another form of a mailbox that has signed.
     """
+    await visit.note_act(published.letter.slug)
     params: dict[str, str] = {}
     is_held = confirmation.result is ConfirmResult.HELD
     if is_held:

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass
 from functools import wraps
+from typing import TypeVar
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -13,15 +14,17 @@ from petition.core.client_networks import ClientNetwork
 from petition.core.errors import Unavailable
 from petition.core.i18n import Language
 from petition.core.ids import SignatureId
+from petition.core.replicas import Load
 from petition.letters.model import Letter
 from petition.letters.published import PublishedLetter
-from petition.web import http
+from petition.web import http, reads
 from petition.web.page_cache import CachedResponse, CacheTier
 from petition.web.public.shown_form import ShownForm
 from petition.web.services import Services
 from petition.web.turns import TURN
 
 Endpoint = Callable[[Request], Awaitable[Response]]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +98,18 @@ class Visit:
         """Return letter and signature of the token. Raises ``BadToken``, ``NotFound``, ``Gone`` or ``Unavailable``."""
         letter_id, signature_id = self.services.tokens.read_signature(self.token)
         return await self.services.letters.by_id(letter_id), signature_id
+
+    async def read_names(self, load: Load[T]) -> T:
+        """Read what shows names of the address's letter for this request alone, from a replica if one will do."""
+        return await reads.read_names(self.request, self.slug, load)
+
+    async def read_page(self, group: str, load: Load[T]) -> T:
+        """Read what a cached page of ``group`` shows, from a replica if one has all changes that are known."""
+        return await reads.read_page(self.request, group, load)
+
+    async def note_act(self, group: str) -> None:
+        """Have this client's next readings contain what this request has committed, and cached pages of ``group``."""
+        await reads.note_act(self.request, group)
 
     def refused_form(self, values: Mapping[str, str], errors: Mapping[str, str]) -> ShownForm:
         """Return the form to show again; ``errors`` are message ids by field ("" is the whole form)."""

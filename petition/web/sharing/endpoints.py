@@ -1,15 +1,19 @@
 """Endpoints of the share card, the feed and the site map."""
 
+from typing import Any
+
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from petition.addressees import addressee_words
+from petition.core.database import Connection
+from petition.core.ids import LetterId
 from petition.letters import queries as letter_queries
 from petition.letters import update_queries
 from petition.letters.addressees import timeline
 from petition.pictures.letter_pictures import card_of
-from petition.web import headers, http
+from petition.web import headers, http, reads
 from petition.web.page_cache import ALL, CachedResponse, build_response, etag_matches
 from petition.web.sharing.feed import MAX_ENTRIES, FeedUpdate, render_feed
 from petition.web.sharing.sitemap import SitemapEntry, letter_entries, render_sitemap
@@ -41,9 +45,7 @@ async def feed(request: Request) -> Response:
         letter = (await services.letters.get(slug)).letter
         # In a language the letter does not have, the feed is that of the one it has.
         feed_lang = letter.shown_in(lang)
-        async with services.database.connection() as conn:
-            versions = await letter_queries.versions(conn, letter.id)
-            rows = await update_queries.published(conn, letter.id, 0, MAX_ENTRIES)
+        versions, rows = await reads.read_page(request, slug, lambda conn: _entries(conn, letter.id))
         updates = [FeedUpdate(row["id"], texts, row["published_at"], row["edited_at"]) for row, texts in rows]
         language, base_url = services.renderer.languages[feed_lang], services.settings.base_url
         events = [
@@ -52,9 +54,16 @@ async def feed(request: Request) -> Response:
         ]
         body = render_feed(letter, versions, updates, events, language=language, base_url=base_url)
         content_language = (b"content-language", feed_lang.encode())
-        return build_response(body, ATOM, [content_language, *headers.common_headers(services.settings)])
+        shared = [content_language, *headers.common_headers(services.settings), *http.as_of(request)]
+        return build_response(body, ATOM, shared)
 
     return http.CachedPageResponse(request, await services.pages.get(f"/{lang}/{slug}/feed.atom", slug, render))
+
+
+async def _entries(conn: Connection, letter_id: LetterId) -> tuple[Any, Any]:
+    """Return the rows of versions and updates."""
+    versions = await letter_queries.versions(conn, letter_id)
+    return versions, await update_queries.published(conn, letter_id, 0, MAX_ENTRIES)
 
 
 async def site_map(request: Request) -> Response:
@@ -62,11 +71,10 @@ async def site_map(request: Request) -> Response:
 
     async def render() -> CachedResponse:
         langs = tuple(services.renderer.languages)
-        async with services.database.connection() as conn:
-            letters = await letter_entries(conn, langs)
+        letters = await reads.read_page(request, ALL, lambda conn: letter_entries(conn, langs))
         entries = [SitemapEntry("", langs), SitemapEntry("privacy", langs), SitemapEntry("security", langs), *letters]
         body = render_sitemap(entries, services.settings.base_url)
-        return build_response(body, XML, headers.common_headers(services.settings))
+        return build_response(body, XML, [*headers.common_headers(services.settings), *http.as_of(request)])
 
     return http.CachedPageResponse(request, await services.pages.get("/sitemap.xml", ALL, render))
 

@@ -1,0 +1,1 @@
+"""A whole installation under load and faults, judged from outside: ``make chaos``."""
