@@ -54,7 +54,9 @@ WITH state AS MATERIALIZED (
          is_switched(l.id, 'hold') AS hold
   FROM letter l WHERE l.id = ANY($1::integer[]) ORDER BY l.id FOR KEY SHARE
 )
-SELECT p.*, EXISTS (SELECT FROM signature s WHERE s.letter = p.letter AND s.kind = p.kind AND s.digest = p.digest)
+SELECT p.letter, p.id, p.kind, p.digest, p.fields, p.sealed, p.version, p.consent, p.read_lang, p.mail_lang, p.signals,
+       p.network, p.created_at, p.domain, p.mail_host, p.provider,
+       EXISTS (SELECT FROM signature s WHERE s.letter = p.letter AND s.kind = p.kind AND s.digest = p.digest)
          AS has_signed,
        state.takes AND p.created_at > now() - interval '7 days' AS confirmable, state.stopped, state.hold,
        EXISTS (SELECT FROM bar b WHERE b.letter = p.letter AND b.digest = p.digest) AS barred
