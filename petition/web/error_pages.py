@@ -27,7 +27,9 @@ from petition.core.log_summaries import LineBudget
 from petition.moderation.filters import UNKNOWN_FILTER, UnknownFilter
 from petition.web import http, send_again, shared_addresses
 from petition.web.desk import page, visit
+from petition.web.page_cache import CachedResponse
 from petition.web.request_counts import route_of
+from petition.web.stored_copies import NAMELESS
 
 log = logging.getLogger(__name__)
 _refusal_lines = LineBudget(20)
@@ -112,7 +114,7 @@ async def domain(request: Request, error: Exception) -> Response:
     if status == HTTPStatus.SERVICE_UNAVAILABLE:
         note_refusal(request, error)
     headers = {"retry-after": str(error.retry_after)} if isinstance(error, TooMany | Unavailable | Paused) else {}
-    if isinstance(error, Unavailable) and (page := await _form_again(request, error)) is not None:
+    if isinstance(error, Unavailable) and (page := await _instead(request, error)) is not None:
         return page
     if isinstance(error, Gone):
         return _page(request, status, headers, TAKEN_DOWN)
@@ -129,6 +131,23 @@ def note_refusal(request: Request, error: Exception) -> None:
     """Log that a request is answered with 503, so that its number can be found; not in a flood."""
     if "refused" not in request.scope and isinstance(error, Unavailable) and _refusal_lines.take():
         log.warning("request not answered", exc_info=error, extra={"route": route_of(request.scope), "status": 503})
+
+
+async def _instead(request: Request, error: Unavailable) -> Response | None:
+    """Return what can be answered without the database: a page's copy on disk, or a form with all that was typed."""
+    if (copy := _stored_copy(request)) is not None:
+        return http.CachedPageResponse(request, copy)
+    return await _form_again(request, error)
+
+
+def _stored_copy(request: Request) -> CachedResponse | None:
+    """Return the copy on disk of a page that no database can be asked for."""
+    services = http.services_of(request)
+    is_read = request.method in {"GET", "HEAD"} and not request.url.path.startswith(visit.ROOT)
+    if services.stored is None or services.letters.is_database_up or not is_read or NAMELESS in request.scope:
+        return None
+    path, query = request.scope["path"], request.scope["query_string"].decode("latin-1")
+    return ("?" not in path and services.stored.get(f"{path}?{query}" if query else path)) or None
 
 
 async def _form_again(request: Request, error: Unavailable) -> Response | None:

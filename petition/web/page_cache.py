@@ -190,6 +190,11 @@ class PageCache:
         """Whether there is a copy, be it stale."""
         return key in self._stale
 
+    def common(self) -> list[tuple[str, CachedResponse]]:
+        """Return address and newest copy of the pages that are the same for all, except of those no cache may have."""
+        pages = [(key, self._stale[key]) for key in self._tiers[CacheTier.COMMON]]
+        return [(key, page) for key, page in pages if (b"cache-control", NO_STORE) not in page.headers]
+
     def invalidate(self, group: str) -> None:
         """Have every page of ``group`` rendered again when it is next requested."""
         for render in self._renders.get(group, ()):

@@ -23,6 +23,7 @@ from petition.signatures.signing import Signing
 from petition.web.count_stream import CountStreams
 from petition.web.page_cache import PageCache
 from petition.web.share_card_cache import CardCache
+from petition.web.stored_copies import StoredCopies
 from petition.web.throttle import Throttle
 
 
@@ -58,4 +59,5 @@ class Services:
     signing: Signing
     confirming: Confirming
     throttle: Throttle
+    stored: StoredCopies | None = None
     room: Room = field(default_factory=Room)

@@ -194,7 +194,7 @@ async def newest_rows(visit: Visit, published: PublishedLetter) -> Mapping[str, 
     letter = published.letter
     async with visit.services.database.connection() as conn:
         news = await update_queries.published(conn, letter.id, 0, MAX_NEWS if letter.is_open else MAX_REACHED)
-        if letter.conceals_names:
+        if letter.conceals_names or visit.is_nameless:
             return {**NO_ROWS, "news": news}
         if letter.sensitive:  # search engines may keep this page, and not the list
             return {**NO_ROWS, "news": news}

@@ -62,6 +62,7 @@ async def _page(
         WITH_NAMES,
         letter=published.letter,
         counts=published.counts,
+        nameless=visit.is_nameless,
         kind=kind,
         q=q,
         items=items,
@@ -100,7 +101,7 @@ def listed(published: PublishedLetter, kind: Kind) -> int:
 async def _entries(
     visit: Visit, published: PublishedLetter, kind: Kind, *, q: str, after: Cursor | None
 ) -> tuple[list[Signatory], Cursor | None]:
-    if published.letter.conceals_names:
+    if published.letter.conceals_names or visit.is_nameless:
         return [], None
     letter_id = published.letter.id
     async with visit.services.throttle.read_slot(visit.network):
@@ -110,7 +111,7 @@ async def _entries(
 
 
 async def _employees(visit: Visit, published: PublishedLetter) -> Sequence[Employees]:
-    if not published.letter.employers:
+    if not published.letter.employers or visit.is_nameless:
         return ()
     async with visit.services.throttle.read_slot(visit.network):
         return await visit.read_page(visit.slug, lambda conn: employees.count(conn, published.letter))

@@ -21,6 +21,7 @@ from petition.web import http, reads
 from petition.web.page_cache import CachedResponse, CacheTier
 from petition.web.public.shown_form import ShownForm
 from petition.web.services import Services
+from petition.web.stored_copies import NAMELESS
 from petition.web.turns import TURN
 
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -55,6 +56,11 @@ class Visit:
     def form_path(self) -> str:
         """The address below the letter's: sign, find, report/person/12."""
         return str(self.request.scope["path"]).removeprefix(f"/{self.lang}/{self.slug}/")
+
+    @property
+    def is_nameless(self) -> bool:
+        """Whether the page is for a copy on disk, which has no names of signatories."""
+        return NAMELESS in self.request.scope
 
     def gettext(self, message: str) -> str:
         return self.language.gettext(message)
@@ -157,6 +163,8 @@ class Visit:
         dated: bool = False,
     ) -> Response:
         """Answer with the page cached under ``path`` in this language, which ``group`` invalidates."""
+        if self.is_nameless:
+            return http.CachedPageResponse(self.request, await build())
         cached = await self.services.pages.get(f"/{self.lang}{path}", group, build, tier, dated=dated)
         return http.CachedPageResponse(self.request, cached)
 
