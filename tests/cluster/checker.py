@@ -1,5 +1,6 @@
 """Judges from outside: what visitors were answered against what the installation says in the end."""
 
+import asyncio
 from collections import Counter
 from collections.abc import Sequence
 
@@ -10,6 +11,7 @@ from tests.running import SLUG
 
 ALLOWED = {"sign": {303, 503}, "confirm": {303, 503}, "read": {200}}
 MAX_OUTAGE = 15.0  # seconds
+TRIES = 60  # half a second apart
 
 
 async def listed_people(client: httpx2.AsyncClient) -> list[str]:
@@ -17,8 +19,7 @@ async def listed_people(client: httpx2.AsyncClient) -> list[str]:
     names: list[str] = []
     after = ""
     while True:
-        page = await client.get(f"/api/v1/letters/{SLUG}/signatories", params={"limit": "100", "after": after})
-        page.raise_for_status()
+        page = await _page(client, f"/api/v1/letters/{SLUG}/signatories", limit="100", after=after)
         names += [item["name"] for item in page.json()["items"]]
         if not (after := page.json()["next"] or ""):
             return names
@@ -26,9 +27,19 @@ async def listed_people(client: httpx2.AsyncClient) -> list[str]:
 
 async def counted_people(client: httpx2.AsyncClient) -> int:
     """Return the count that readers see."""
-    page = await client.get(f"/api/v1/letters/{SLUG}/count")
-    page.raise_for_status()
+    page = await _page(client, f"/api/v1/letters/{SLUG}/count")
     return int(page.json()["people"])
+
+
+async def _page(client: httpx2.AsyncClient, path: str, **params: str) -> httpx2.Response:
+    """Return a page, asked for again for a while if it is refused for now."""
+    for _ in range(TRIES):
+        page = await client.get(path, params=params)
+        if page.status_code != 503:
+            break
+        await asyncio.sleep(0.5)
+    page.raise_for_status()
+    return page
 
 
 def differences(visitors: Visitors, names: Sequence[str], count: int, *, since: float = 0.0) -> list[str]:
