@@ -4,7 +4,7 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test install lint audit sbom fuzz format bench siege chaos forge cluster messages requirements clean
+.PHONY: help demo test install lint audit sbom fuzz format bench siege chaos forge cluster upgrades messages requirements clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -70,6 +70,9 @@ forge: $(VENV)/equipped ## forge signatures on this machine; prints what that co
 
 cluster: $(VENV)/equipped ## break machines of a cluster (network namespaces; as root); prints a table
 	@sh tools/cluster.sh && exec $(BIN)/python -m tests.cluster $(ARGS)
+
+upgrades: $(VENV)/equipped ## old processes on the new schema and back, from every release on record
+	EVERY_RELEASE=1 $(BIN)/python -m pytest -n 0 -p no:cacheprovider tests/upgrades $(ARGS)
 
 messages: $(VENV)/equipped ## bring the catalogues up to date with the sources
 	$(BIN)/python tools/messages.py

@@ -87,6 +87,9 @@ async def migrate(arguments: Namespace) -> None:
     """Bring the schema up, in the layout that is asked for, and say what was done."""
     with with_database(load(role=Process.TOOL)) as settings:
         url, number = url_of(settings), arguments.partitions
+        if arguments.wait:
+            logs.configure()
+            await startup.wait_for_database(settings)
         if number is not None:
             await partitions.check(url, number)  # before anything is changed
         done = [f"applied {name}" for name in await database.migrate(url)]

@@ -82,6 +82,7 @@ def _parser() -> argparse.ArgumentParser:
     commands_.add_parser("worker", help="run the worker: mail, schedules, retention").set_defaults(run=commands.worker)
     migrate = commands_.add_parser("migrate", help="bring the database schema up to date")
     _partitions(migrate, "divide the large tables of a new, empty database by letter")
+    migrate.add_argument("--wait", action="store_true", help="until the database can be reached")
     migrate.set_defaults(run=commands.migrate)
     _keys(commands_.add_parser("keys", help="print new secrets, ready for an environment file"))
     check = commands_.add_parser("check", help="check settings, database and relays, and say what is wrong")

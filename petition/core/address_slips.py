@@ -17,6 +17,8 @@ protonmail.com proton.me live.com ukr.net yandex.com yandex.by yandex.kz yandex.
 internet.ru bk.ru ya.ru
 """
 MEANT = tuple(domain.partition(".")[::2] for domain in _MEANT.split())
+# By the length of a typed name: those whose length differs by one at most, as in a slip.
+_MEANT_BY_LENGTH = {n: tuple(pair for pair in MEANT if abs(len(pair[0]) - n) <= 1) for n in range(64)}
 # Near one of those, and real: providers and others, not in ``FREE_MAIL``.
 _REAL = """
 email.com mail.de mail.ee mail.bg mail.kz mail.by mail.md mail.uz mail.az mail.ch mail.fr mail.org mail.net mil.ru
@@ -57,9 +59,10 @@ def meant_address(mailbox: Mailbox) -> str | None:
         return None
     if domain.startswith("www.") and domain[4:] in FREE_MAIL:
         return f"{mailbox.local}@{domain[4:]}"
+    near = _MEANT_BY_LENGTH.get(len(domain.partition(".")[0]), ())
     meant = (
         _with_com(domain)
-        or next((f"{name}.{ending}" for name, ending in MEANT if _is_slip(domain, name, ending)), None)
+        or next((f"{name}.{ending}" for name, ending in near if _is_slip(domain, name, ending)), None)
         or _at_no_ending(domain)
     )
     return f"{mailbox.local}@{meant}" if meant else None
@@ -87,6 +90,8 @@ def _first_of(name: str) -> str | None:
 
 
 def _in_latin(domain: str) -> str:
+    if "xn--" not in domain:
+        return domain
     try:
         return domain.encode().decode("idna").translate(_LATIN)
     except UnicodeError:

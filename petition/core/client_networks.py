@@ -10,13 +10,14 @@ share one: prices may rise there, but no request is refused for what others did.
 narrow bucket like any other.
 """
 
+import contextlib
 import ipaddress
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import lru_cache
-from socket import AF_INET6, inet_ntop
+from socket import AF_INET, AF_INET6, inet_ntop, inet_pton
 
 from petition.core.settings import Network
 
@@ -27,6 +28,20 @@ ONION_FACTOR = 10
 
 IPV6_PREFIXES = ((64, 1), (56, 4), (48, 16))  # (length, factor)
 IPV4_24_FACTOR = 16
+
+# The /16 in which some IPv4 address is not global (IANA's special-purpose registry); for others ``ipaddress``, which is
+# slow, need not be asked.
+_NOT_GLOBAL = frozenset(
+    (
+        *(first << 8 | second for first in (0, 10, 127, *range(224, 256)) for second in range(256)),
+        *(100 << 8 | second for second in range(64, 128)),
+        *(172 << 8 | second for second in range(16, 32)),
+        *(192 << 8 | second for second in (0, 31, 52, 88, 168, 175)),
+        *(198 << 8 | second for second in (18, 19, 51)),
+        *(169 << 8 | 254, 203 << 8),
+    )
+)
+MAX_PEERS = 256  # addresses of proxies that are remembered
 
 MAX_PROXIES = 16  # in a chain; what stands further to the left in one header is not read
 # 192.0.2.1, 192.0.2.1:443, 2001:db8::1, [2001:db8::1], [2001:db8::1]:443; an IPv6 address may have a zone.
@@ -113,6 +128,39 @@ def of_client(peer: str | None, forwarded_for: Sequence[str], trusted: Sequence[
     return UNKNOWN_NETWORK if address is None else of_address(address)
 
 
+class Proxies:
+    """The trusted proxies. The usual request is cheap to them: one IPv4 address in one header, sent by one of them."""
+
+    def __init__(self, trusted: Sequence[Network]) -> None:
+        self._trusted = trusted
+        self._ipv4 = [(int(net.network_address), int(net.netmask)) for net in trusted if net.version == 4]
+        self._peers: dict[str, bool] = {}  # address of a peer → is it trusted?
+
+    def client(self, peer: str | None, forwarded_for: Sequence[str]) -> ClientNetwork:
+        """Return what ``of_client`` does."""
+        if len(forwarded_for) == 1 and peer is not None and self.has(peer):
+            text = forwarded_for[0]
+            number = _ipv4_of(text)
+            if number is not None and number >> 16 not in _NOT_GLOBAL and not self._has_ipv4(number):
+                return _of_public_ipv4(text)
+        return of_client(peer, forwarded_for, self._trusted)
+
+    def _has_ipv4(self, number: int) -> bool:
+        for net, mask in self._ipv4:  # noqa: SIM110 - a generator would take three times as long
+            if number & mask == net:
+                return True
+        return False
+
+    def has(self, peer: str) -> bool:
+        """Return whether a peer is one of them."""
+        if peer not in self._peers:
+            if len(self._peers) >= MAX_PEERS:
+                self._peers.clear()
+            address = _parse(peer)
+            self._peers[peer] = address is not None and _is_in(address, self._trusted)
+        return self._peers[peer]
+
+
 def is_trusted(peer: str, trusted: Sequence[Network]) -> bool:
     """Return whether an address is a trusted proxy's, or this machine's own (where proxies and Tor's daemon run)."""
     address = _parse(peer)
@@ -149,7 +197,19 @@ def of_address(address: Address) -> ClientNetwork:
     text = str(address)
     if not address.is_global:
         return ClientNetwork(NetworkKind.LOCAL, (text,), (1,))
+    return _of_public_ipv4(text)
+
+
+def _of_public_ipv4(text: str) -> ClientNetwork:
     return ClientNetwork(NetworkKind.PUBLIC, (text, text.rpartition(".")[0] + ".0/24"), (1, IPV4_24_FACTOR))
+
+
+def _ipv4_of(text: str) -> int | None:
+    """Return an address written as ``ipaddress`` would write it, as a number; None for any other text."""
+    with contextlib.suppress(OSError, ValueError):
+        packed = inet_pton(AF_INET, text)
+        return int.from_bytes(packed) if inet_ntop(AF_INET, packed) == text else None
+    return None
 
 
 def _of_ipv6(address: ipaddress.IPv6Address) -> ClientNetwork:

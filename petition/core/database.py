@@ -1,11 +1,10 @@
 """PostgreSQL: the pool, its codecs, one translation of its failures, and the migrations.
 
-Only this module imports asyncpg. Every use of a connection goes through ``Database``, so that
+Only this module and ``migrating`` import asyncpg. Every use of a connection goes through ``Database``, so that
 a lost connection is an ``Unavailable`` everywhere.
 """
 
 import asyncio
-import hashlib
 import json
 import logging
 import ssl
@@ -21,6 +20,7 @@ from asyncpg.pool import PoolConnectionProxy
 from petition.core import metrics, open_files, patience, resources
 from petition.core.errors import Locked, NotFound, PetitionError, Taken, Unavailable
 from petition.core.log_summaries import LogSummary
+from petition.core.migrating import apply_all
 from petition.core.service_urls import DatabaseAddress, parse_database
 
 log = logging.getLogger(__name__)
@@ -38,9 +38,6 @@ MAX_PROBE = 4.0  # seconds
 GRACE = 0.2  # seconds more, in which a server that does answer cancels the statement
 HEAD_START = 0.3  # seconds in which one of several servers may answer before the next one is asked
 
-# Any number will do that no other advisory lock uses.
-MIGRATION_LOCK = 0x7065_7469_7469
-OLDEST_POSTGRESQL = 140_000
 
 _LOST = (
     asyncpg.PostgresConnectionError,
@@ -233,6 +230,8 @@ def lost_connections_are_unavailable() -> Iterator[None]:
     except asyncpg.LockNotAvailableError as error:
         _note_trouble("locked")
         raise Locked("another transaction holds a lock", retry_after=1) from error
+    except asyncpg.InvalidCachedStatementError as error:  # a migration has just added a column to what it returns
+        raise Locked("the schema has just changed", retry_after=1) from error
     except _POOLED as error:
         raise Unavailable(POOLER) from error
     except _LOST as error:
@@ -458,48 +457,15 @@ def migrations(folder: Path | None = None) -> list[tuple[int, str, str]]:
 async def migrate(url: str, folder: Path | None = None, *, until: int | None = None) -> list[str]:
     """Bring the schema up, to number ``until`` if one is named; return the names of the migrations that were applied.
 
-    Safe to run twice and from two machines at once: each migration runs in a transaction of its own that first takes
-    an advisory lock. Raises ``PetitionError`` when an applied migration has been edited since.
+    Safe to run twice and from two machines at once: each migration first takes an advisory lock, and runs in a
+    transaction of its own if it can. Raises ``PetitionError`` when an applied migration has been edited since.
     """
     conn = await connect(url)
     try:
         with lost_connections_are_unavailable():
-            return await _migrate(conn, migrations(folder)[:until])
+            return await apply_all(conn, migrations(folder)[:until], is_pooled=parse_database(url).is_pooled)
     finally:
         await conn.close()
-
-
-async def _migrate(conn: "asyncpg.Connection[Record]", steps: list[tuple[int, str, str]]) -> list[str]:
-    if conn.get_server_version().major * 10_000 < OLDEST_POSTGRESQL:
-        raise PetitionError("PostgreSQL 14 or newer is needed")
-    return [name for number, name, sql in steps if await _apply(conn, number, name, sql)]
-
-
-CREATE_LEDGER = """
-CREATE TABLE IF NOT EXISTS migration (
-  number integer PRIMARY KEY, name text NOT NULL, checksum text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now()
-)
-"""
-
-
-async def _apply(conn: "asyncpg.Connection[Record]", number: int, name: str, sql: str) -> bool:
-    checksum = hashlib.sha256(sql.encode()).hexdigest()
-    async with conn.transaction():
-        await conn.execute("SELECT pg_advisory_xact_lock($1)", MIGRATION_LOCK)
-        if number == 1:
-            await conn.execute(CREATE_LEDGER)
-        known = await conn.fetchval("SELECT checksum FROM migration WHERE number = $1", number)
-        if known == checksum:
-            return False
-        if known is not None:
-            raise PetitionError(f"{name} was changed after it had been applied; add a new migration instead")
-        try:
-            await conn.execute(sql)
-        except asyncpg.PostgresError as error:
-            raise PetitionError(f"{name} failed: {error}") from error
-        await conn.execute("INSERT INTO migration (number, name, checksum) VALUES ($1, $2, $3)", number, name, checksum)
-        log.info("migrated", extra={"migration": name})
-        return True
 
 
 def schema_number() -> int:

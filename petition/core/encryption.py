@@ -15,18 +15,22 @@ import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from nacl.bindings import crypto_secretbox_easy
 from nacl.exceptions import CryptoError
 from nacl.public import PrivateKey, PublicKey, SealedBox
 from nacl.secret import SecretBox
+from nacl.utils import random
 
 from petition.core.decryptions import DecryptedContent, DecryptionCounts, DecryptionPurpose, note_name
 from petition.core.errors import KeyDestroyed, SettingsError
 
 KEY_BYTES = 32
+SHA256_BLOCK = 64  # bytes
 DIGEST_BYTES = 16
 ADDRESS_STEP = 64  # bytes; nearly all addresses have fewer
 FIELDS_STEP, LONG_FIELDS_STEP = 256, 1024  # bytes; the longer steps from LONG_FIELDS_STEP on
 _ADDRESS_PADDING = b"\0"  # in no address
+_to_json = json.JSONEncoder(ensure_ascii=False).encode
 _JSON_PADDING = b" "  # white space behind a value is part of no JSON (RFC 8259, section 2)
 
 
@@ -37,7 +41,7 @@ def padded(content: bytes, step: int, padding: bytes) -> bytes:
 
 def padded_json(value: object) -> bytes:
     """Return ``value`` as JSON in UTF-8, padded so that ``json.loads`` reads it as it is."""
-    content = json.dumps(value, ensure_ascii=False).encode()
+    content = _to_json(value).encode()
     return padded(content, FIELDS_STEP if len(content) <= LONG_FIELDS_STEP else LONG_FIELDS_STEP, _JSON_PADDING)
 
 
@@ -65,6 +69,23 @@ def derive(secret: str, purpose: str) -> bytes:
 def digest(key: bytes, text: str) -> bytes:
     """Return the 16-byte keyed digest of ``text``."""
     return hmac.digest(key, text.encode(), hashlib.sha256)[:DIGEST_BYTES]
+
+
+class KeyedDigest:
+    """Makes the digests that ``digest`` makes, in half the time, with one key."""
+
+    def __init__(self, key: bytes) -> None:
+        block = (key if len(key) <= SHA256_BLOCK else hashlib.sha256(key).digest()).ljust(SHA256_BLOCK, b"\0")
+        # RFC 2104: both begin with the key, and what comes after that is the same work each time.
+        self._inner = hashlib.sha256(bytes(byte ^ 0x36 for byte in block))
+        self._outer = hashlib.sha256(bytes(byte ^ 0x5C for byte in block))
+
+    def digest(self, text: str) -> bytes:
+        """Return the 16-byte keyed digest of ``text``."""
+        inner, outer = self._inner.copy(), self._outer.copy()
+        inner.update(text.encode())
+        outer.update(inner.digest())
+        return outer.digest()[:DIGEST_BYTES]
 
 
 class Sealer:
@@ -151,7 +172,7 @@ class LetterKeys:
 
     def hide(self, fields: Mapping[str, object]) -> bytes:
         """Return ``fields`` as padded JSON encrypted under the name key. Raises ``KeyDestroyed``."""
-        return bytes(self._names().encrypt(padded_json(fields)))
+        return self.encrypt(padded_json(fields))
 
     def reveal(self, hidden: bytes) -> dict[str, str]:
         """Return the fields that ``hide`` encrypted. Raises ``KeyDestroyed`` if the key is gone or another."""
@@ -168,7 +189,9 @@ class LetterKeys:
 
     def encrypt(self, content: bytes) -> bytes:
         """Return ``content`` encrypted under the name key: 40 bytes more. Raises ``KeyDestroyed``."""
-        return bytes(self._names().encrypt(content))
+        # As ``SecretBox`` does, whose object with the parts of the message takes longer than the encryption.
+        nonce = random(SecretBox.NONCE_SIZE)
+        return nonce + crypto_secretbox_easy(content, nonce, bytes(self._names()))
 
     def decrypt(self, content: bytes) -> bytes:
         """Return the content that ``encrypt`` encrypted. Raises ``KeyDestroyed`` if the key is gone or another."""

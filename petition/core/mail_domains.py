@@ -145,7 +145,11 @@ def is_throwaway(domain: str) -> bool:
 
 
 def _is_below(domain: str, names: Collection[str]) -> bool:
-    return domain in names or any(parent in names for parent in (*parents(domain), domain.rpartition(".")[2]))
+    while domain:
+        if domain in names:
+            return True
+        domain = domain.partition(".")[2]
+    return False
 
 
 @functools.cache

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from petition.core.database import (
-    MIGRATION_LOCK,
     Connection,
     Record,
     applied_number,
@@ -16,6 +15,7 @@ from petition.core.database import (
     lost_connections_are_unavailable,
 )
 from petition.core.errors import PetitionError
+from petition.core.migrating import MIGRATION_LOCK
 
 # What grows with every signature. Each has the letter in all its keys.
 PARTITIONED = ("signature", "pending", "contact", "name_word", "import_row", "mailing_stamp", "count_log_bundle")

@@ -15,22 +15,24 @@ from typing import NamedTuple
 from nacl.exceptions import CryptoError
 from nacl.secret import SecretBox
 
-from petition.core import encryption
+from petition.core import array_texts, encryption
 from petition.core.database import Connection, Database
 from petition.core.encryption import Wrapper
 
 HOUR = timedelta(hours=1)
+_64_BITS = (1 << 64) - 1
 HARDER_FACTOR = 10  # times a limit: a harder challenge up to it, a refusal above
 
 # What the hour before has used is read in the same statement: the price follows from it.
 SPEND = """
 WITH spent AS (
   INSERT INTO limit_use AS l (key, used, expires_at)
-  SELECT * FROM unnest($1::bytea[], $2::integer[], $3::timestamptz[]) AS u (key, used, expires_at) ORDER BY key
+  SELECT * FROM unnest($1::text::bytea[], $2::text::integer[], $3::text::timestamptz[]) AS u (key, used, expires_at)
+  ORDER BY key
   ON CONFLICT (key) DO UPDATE SET used = l.used + excluded.used
   RETURNING key, used
 )
-SELECT key, used FROM spent UNION ALL SELECT key, used FROM limit_use WHERE key = ANY($4::bytea[])
+SELECT key, used FROM spent UNION ALL SELECT key, used FROM limit_use WHERE key = ANY($4::text::bytea[])
 """
 
 SPENT = "SELECT key, used FROM limit_use WHERE key = ANY($1::bytea[])"
@@ -101,6 +103,7 @@ class DayKey:
     def __init__(self, day: date, key: bytes) -> None:
         self.day = day
         self._key = key
+        self._digests = encryption.KeyedDigest(key)
         self._box = SecretBox(encryption.derive(key.hex(), "box"))
         self._midnight = datetime.combine(day, datetime.min.time(), UTC)
         self._hours: dict[int, HourKey] = {}
@@ -125,9 +128,11 @@ class DayKey:
     def hidden(self, text: str, expires_at: datetime, limits: Sequence[int]) -> HiddenQuota:
         # Eight of these for each form: a keyed BLAKE2 takes a third of an HMAC's time.
         digest = hashlib.blake2b(text.encode(), key=self._key, digest_size=32).digest()
-        rest = int.from_bytes(digest[encryption.DIGEST_BYTES :])  # beside the 16 bytes that are stored
-        drawn = tuple([(limit + 1) // 2 + (rest >> 64 * i) % (1 << 64) % (limit + 1) for i, limit in enumerate(limits)])
-        return HiddenQuota(Quota(digest[: encryption.DIGEST_BYTES], expires_at), drawn)
+        rest, drawn = int.from_bytes(digest[encryption.DIGEST_BYTES :]), []  # beside the 16 bytes that are stored
+        for limit in limits:
+            drawn.append((limit + 1) // 2 + (rest & _64_BITS) % (limit + 1))
+            rest >>= 64
+        return HiddenQuota(Quota(digest[: encryption.DIGEST_BYTES], expires_at), tuple(drawn))
 
     def mail_domain(self, letter_id: int, domain: str) -> bytes:
         """Return the digest under which a letter's signatures of one domain are counted this day."""
@@ -137,7 +142,7 @@ class DayKey:
         return self.digest(f"mail host|{letter_id}|{host}")
 
     def digest(self, text: str) -> bytes:
-        return encryption.digest(self._key, text)
+        return self._digests.digest(text)
 
     def encrypt(self, content: bytes) -> bytes:
         """Return ``content`` encrypted: 40 bytes more. Unreadable for everyone once the day's key is deleted."""
@@ -159,6 +164,7 @@ class DayKeys:
         self._wrapper = wrapper
         self._today: DayKey | None = None
         self._yesterday: DayKey | None = None
+        self._hours: tuple[HourKey, HourKey] | None = None
 
     async def today(self) -> DayKey:
         """Return today (UTC). Raises ``Unavailable`` once a day at most: when the key must be fetched and cannot be."""
@@ -181,6 +187,12 @@ class DayKeys:
     async def hours(self) -> tuple[HourKey, HourKey]:
         """Return this hour and the one before. Raises ``Unavailable``."""
         now = datetime.now(UTC)
+        if self._hours and self._hours[0].start <= now < self._hours[0].start + HOUR:
+            return self._hours
+        self._hours = await self._hours_at(now)
+        return self._hours
+
+    async def _hours_at(self, now: datetime) -> tuple[HourKey, HourKey]:
         before = now - HOUR
         today = await self.today()
         if before.date() == today.day:
@@ -203,10 +215,11 @@ async def spend(conn: Connection, amounts: Mapping[Quota, int], also_read: Colle
     locked in the order of their keys, so that two processes cannot deadlock.
     """
     # lock order: see docs/decisions/lock-order.md
-    quotas = sorted(amounts, key=lambda quota: quota.key)
-    keys, ends = [quota.key for quota in quotas], [quota.expires_at for quota in quotas]
-    rows = await conn.fetch(SPEND, keys, [amounts[quota] for quota in quotas], ends, list(also_read))
-    return {row["key"]: row["used"] for row in rows}
+    columns = zip(*[(quota.key, used, quota.expires_at) for quota, used in amounts.items()], strict=True)
+    keys, used_now, ends = columns if amounts else ((), (), ())
+    arrays = array_texts.of_bytes(keys), array_texts.of_integers(used_now), array_texts.of_times(ends)
+    rows = await conn.fetch(SPEND, *arrays, array_texts.of_bytes(also_read))
+    return {key: used for key, used in rows}
 
 
 async def give_back(conn: Connection, amounts: Mapping[Quota, int]) -> None:

@@ -10,6 +10,7 @@ from petition.core.errors import Unavailable
 from petition.core.settings import Settings
 
 PATIENCE = 5.0  # seconds; a process starts without the database, and serves once it is there
+RETRY = 0.5
 
 log = logging.getLogger(__name__)
 
@@ -21,6 +22,22 @@ async def look_at_database(settings: Settings) -> None:
             await _look(settings)
     except (Unavailable, TimeoutError) as error:
         log.warning("starting without the database", exc_info=error)
+
+
+async def wait_for_database(settings: Settings) -> None:
+    """Return once the database can be reached; say in the log why it cannot."""
+    attempt = 0
+    while True:
+        try:
+            conn = await database.connect(settings.database_url or "")
+        except Unavailable as error:
+            if attempt % 20 == 0:
+                log.warning("waiting for the database", exc_info=error)
+            attempt += 1
+            await asyncio.sleep(RETRY)
+        else:
+            await conn.close()
+            return
 
 
 async def _look(settings: Settings) -> None:

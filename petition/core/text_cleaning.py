@@ -69,7 +69,7 @@ def clean(text: str) -> str:
     field takes as much.
     """
     text = text[:MAX_LENGTH]
-    if _CLEAN.fullmatch(text):
+    if not text or _CLEAN.fullmatch(text):
         return text
     if text.isascii():
         return _SPACES.sub(" ", text).strip(" ")

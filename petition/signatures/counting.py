@@ -67,12 +67,15 @@ UPDATE count c SET people = c.people + u.people, organizations = c.organizations
 FROM mine, unnest($1::integer[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[])
   AS u (letter, people, organizations, hidden, imported, listed_people, listed_organizations)
 WHERE c.letter = mine.letter AND c.letter = u.letter
-RETURNING c.*
+RETURNING c.letter, c.people, c.organizations, c.hidden, c.imported, c.listed_people, c.listed_organizations
 """
 
 ENTRY_COLUMNS = 5  # letter, kind, subject, number, exit
 
-LOAD_COUNTS = "SELECT * FROM count WHERE letter = ANY($1::integer[])"
+LOAD_COUNTS = """
+SELECT letter, people, organizations, hidden, imported, listed_people, listed_organizations
+FROM count WHERE letter = ANY($1::integer[])
+"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,9 @@ The field is optional, and people do not know how we spell a country. So names i
 flags, codes, "City, Country" and one typing error; what means no country, or two, is none.
 """
 
+import functools
 import re
+from collections.abc import Mapping
 
 from petition.core.i18n import N_
 from petition.core.text_cleaning import without_invisible
@@ -63,6 +65,17 @@ def match(text: str, languages: tuple[str, ...] = DEFAULT_LANGUAGES) -> str | No
     text = text[:MAX_TYPED]
     if not text or text in _NO_ANSWER:
         return None
+    return _as_offered(languages).get(text) or _match(text, languages)
+
+
+@functools.cache
+def _as_offered(languages: tuple[str, ...]) -> Mapping[str, str]:
+    """Return code by name as the form offers them, which most people choose."""
+    names = (name for lang in languages for name in country_names.names_in(lang).values())
+    return {name: code for name in names if (code := _match(name, languages)) is not None}
+
+
+def _match(text: str, languages: tuple[str, ...]) -> str | None:
     flags = {code for flag in _FLAG.finditer(text) if (code := _country_of_flag(flag)) is not None}
     words = _FLAG.sub(" ", text)
     if (code := _named(without_invisible(words), languages)) is not None:
@@ -70,10 +83,10 @@ def match(text: str, languages: tuple[str, ...] = DEFAULT_LANGUAGES) -> str | No
     return flags.pop() if len(flags) == 1 and not fold(words) else None
 
 
-def prepare() -> None:
+def prepare(languages: tuple[str, ...] = DEFAULT_LANGUAGES) -> None:
     """Load the tables, which takes a second."""
     country_names.anywhere()
-    match("")
+    _as_offered(languages)
 
 
 def name_of(code: str, lang: str) -> str:

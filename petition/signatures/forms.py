@@ -31,6 +31,7 @@ FIELDS = {
         *("visibility", "name", "position", "email", "country", "updates", "consent"),
     ),
 }
+_KINDS, _OF_PERSONS = frozenset(Kind), tuple(Visibility)
 BOXES = ("updates", "consent")
 LEFT_OUT = "left_out"  # beside the fields of a pending signature: those that were left out, a space apart
 
@@ -47,9 +48,9 @@ class SignForm:
     left_out: tuple[str, ...] = ()  # optional fields in which something was typed that cannot be stored
 
 
-def prepare() -> None:
+def prepare(languages: tuple[str, ...] = countries.DEFAULT_LANGUAGES) -> None:
     """Load the tables that forms are checked against, so that the first visitor does not wait for them (a second)."""
-    countries.prepare()
+    countries.prepare(languages)
     mail_domains.is_throwaway("")
 
 
@@ -88,11 +89,11 @@ class _FormReader:
         self._errors: dict[str, str] = {}
         self._fields: dict[str, str] = {}
         self._left_out: list[str] = []
-        if form.get("kind", Kind.PERSON) not in set(Kind):
+        if form.get("kind", Kind.PERSON) not in _KINDS:
             self._errors["kind"] = CHOOSE_KIND
 
     def person(self) -> SignForm | dict[str, str]:
-        visibility = self._visibility(tuple(Visibility))
+        visibility = self._visibility(_OF_PERSONS)
         if visibility is not Visibility.COUNTED:
             # For `counted` the identifying fields are never read, so they cannot be stored by mistake.
             self._name()

@@ -54,8 +54,15 @@ _BARE_DOMAIN = re.compile(
 _PATH = re.compile(r"[^\W_]\.[^\W\d_]{2,}/[^\W_]")
 
 
+# Nothing can be hidden in these, and without a stop, a colon and an "@" nothing of them is a link or an address.
+_HARMLESS = re.compile("[0-9A-Za-zА-яЁё «»“”„\"'’‘(),–—-]*")
+_ANY_LETTER = re.compile("[A-Za-zА-яЁё]")
+
+
 def problem_of_person(name: str) -> str | None:
     """Return what is wrong with a person's cleaned name, as a message for the catalogues, or None."""
+    if _HARMLESS.fullmatch(name) and _ANY_LETTER.search(name):
+        return None if len(name) <= MAXIMUM else TOO_LONG
     if is_blank(name):
         return MISSING_PERSON if not has_hidden(name) else HIDDEN
     if problem := _problem_of_any(name):
@@ -83,6 +90,8 @@ def problem_of_detail(text: str) -> str | None:
 def _problem_of_any(text: str) -> str | None:
     if len(text) > MAXIMUM:
         return TOO_LONG
+    if _HARMLESS.fullmatch(text):
+        return None
     if has_hidden(text):
         return HIDDEN
     if has_direction_mark(text):

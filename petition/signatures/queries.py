@@ -1,8 +1,10 @@
 """The SQL of signing and confirming. Most statements take a batch, as one sequence for each column."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
+from typing import Any
 
+from petition.core import array_texts
 from petition.core.database import Connection, Record
 from petition.core.ids import LetterId, SignatureId
 from petition.letters import count_step_queries
@@ -16,7 +18,8 @@ FROM letter l WHERE l.id = ANY($1::integer[]) ORDER BY l.id FOR KEY SHARE
 
 USE_CHALLENGES = """
 INSERT INTO used_challenge (nonce, expires_at, form)
-SELECT * FROM unnest($1::bytea[], $2::timestamptz[], $3::bytea[]) AS u (nonce, expires_at, form) ORDER BY nonce
+SELECT * FROM unnest($1::text::bytea[], $2::text::timestamptz[], $3::text::bytea[]) AS u (nonce, expires_at, form)
+ORDER BY nonce
 ON CONFLICT DO NOTHING RETURNING nonce
 """
 
@@ -28,12 +31,13 @@ ADD_PENDING = """
 WITH added AS (
   INSERT INTO pending (letter, id, kind, digest, fields, sealed, version, consent, read_lang, mail_lang, signals,
                        network)
-  SELECT * FROM unnest($1::integer[], $2::bigint[], $3::kind[], $4::bytea[], $5::bytea[], $6::bytea[], $7::smallint[],
-                       $8::smallint[], $9::text[], $10::text[], $11::jsonb[], $12::bytea[])
+  SELECT * FROM unnest($1::text::integer[], $2::text::bigint[], $3::text::kind[], $4::text::bytea[], $5::text::bytea[],
+                       $6::text::bytea[], $7::text::smallint[], $8::text::smallint[], $9::text::text[],
+                       $10::text::text[], $11::jsonb[], $12::text::bytea[])
   RETURNING letter, id, kind, digest, mail_lang
 )
 INSERT INTO outbox (letter, purpose, kind, pending, digest, lang)
-SELECT letter, 'sign', kind, id, digest, mail_lang FROM added WHERE id = ANY($13::bigint[])
+SELECT letter, 'sign', kind, id, digest, mail_lang FROM added WHERE id = ANY($13::text::bigint[])
 """
 
 ADD_LOOKUPS = """
@@ -50,7 +54,9 @@ WITH state AS MATERIALIZED (
          is_switched(l.id, 'hold') AS hold
   FROM letter l WHERE l.id = ANY($1::integer[]) ORDER BY l.id FOR KEY SHARE
 )
-SELECT p.*, EXISTS (SELECT FROM signature s WHERE s.letter = p.letter AND s.kind = p.kind AND s.digest = p.digest)
+SELECT p.letter, p.id, p.kind, p.digest, p.fields, p.sealed, p.version, p.consent, p.read_lang, p.mail_lang, p.signals,
+       p.network, p.created_at, p.domain, p.mail_host, p.provider,
+       EXISTS (SELECT FROM signature s WHERE s.letter = p.letter AND s.kind = p.kind AND s.digest = p.digest)
          AS has_signed,
        state.takes AND p.created_at > now() - interval '7 days' AS confirmable, state.stopped, state.hold,
        EXISTS (SELECT FROM bar b WHERE b.letter = p.letter AND b.digest = p.digest) AS barred
@@ -146,6 +152,15 @@ ALLOW_MAILBOX = "DELETE FROM suppressed WHERE digest = $1"
 SUPPRESSED_SINCE = "SELECT since FROM suppressed WHERE digest = $1"
 
 
+# How each column of ``ADD_PENDING`` is passed on; the signals are an array of JSON.
+_PENDING_ARRAYS: Sequence[Callable[[Any], object]] = (
+    *(array_texts.of_integers, array_texts.of_integers, array_texts.of_words),
+    *(array_texts.of_bytes, array_texts.of_bytes, array_texts.of_bytes),
+    *(array_texts.of_integers, array_texts.of_integers, array_texts.of_words, array_texts.of_words),
+    *(list, array_texts.of_bytes),
+)
+
+
 async def lock_letters(conn: Connection, letter_ids: Sequence[LetterId]) -> dict[LetterId, Record]:
     """Return each letter: open by the database's clock?, version, stopped?, gone?
 
@@ -158,7 +173,8 @@ async def use_challenges(
     conn: Connection, nonces: Sequence[bytes], expires_at: Sequence[datetime], forms: Sequence[bytes | None]
 ) -> set[bytes]:
     """Use challenges up, each for a form (its digest); return those that were still unused."""
-    return {row["nonce"] for row in await conn.fetch(USE_CHALLENGES, nonces, expires_at, forms)}
+    arrays = array_texts.of_bytes(nonces), array_texts.of_times(expires_at), array_texts.of_bytes(forms)
+    return {row["nonce"] for row in await conn.fetch(USE_CHALLENGES, *arrays)}
 
 
 async def forms_of_challenges(conn: Connection, nonces: Sequence[bytes]) -> dict[bytes, bytes]:
@@ -171,9 +187,10 @@ async def release_challenges(conn: Connection, nonces: Sequence[bytes]) -> None:
     await conn.execute(RELEASE_CHALLENGES, nonces)
 
 
-async def add_pending(conn: Connection, columns: Sequence[Sequence[object]], mailed_ids: Sequence[SignatureId]) -> None:
+async def add_pending(conn: Connection, columns: Sequence[Sequence[Any]], mailed_ids: Sequence[SignatureId]) -> None:
     """Add pending rows, and a mail job for those in ``mailed_ids``; ``columns`` as in ``ADD_PENDING``."""
-    await conn.execute(ADD_PENDING, *columns, mailed_ids)
+    texts = [write(column) for write, column in zip(_PENDING_ARRAYS, columns, strict=True)]
+    await conn.execute(ADD_PENDING, *texts, array_texts.of_integers(mailed_ids))
 
 
 async def add_lookups(conn: Connection, columns: Sequence[Sequence[object]]) -> None:

@@ -30,6 +30,8 @@ msk.ru spb.ru ru.com eu.org pages.dev netlify.app vercel.app herokuapp.com
 """
 _SHARED = frozenset(_SHARED_DOMAINS.split())
 _SECOND_LEVEL = re.compile(r"(?:com?|org|net|edu|gov|ac|in|pp|or|ne)\.[a-z]{2}")
+# No word of such a name mixes scripts, and there is no mark in it.
+_ONE_SCRIPT = re.compile("[ -~]*|[А-яЁё .,'«»–—-]*")
 _MARKS_IN_A_ROW = 5  # real scripts stack up to four marks on a letter
 
 
@@ -98,19 +100,19 @@ def _can_be_own(domain: str) -> bool:
 
 def of_names(names: Sequence[str], kind: Kind) -> Mapping[str, bool]:
     """Return the signals of names alone: ``link``, ``shouting``, ``mixed_scripts``, ``stacked_marks``."""
+    unusual = [name for name in names if not _ONE_SCRIPT.fullmatch(name)]
     return {
         # A domain is a common name of an organization, so that only a moderator can judge it.
-        "link": any("." in name and problem_of_person(name) is not None for name in names),
-        "shouting": any(_is_shouting(name, kind) for name in names),
-        "mixed_scripts": any(_mixes_scripts(word) for name in names for word in name.split()),
-        "stacked_marks": any(map(_stacks_marks, names)),
+        "link": any(["." in name and problem_of_person(name) is not None for name in names]),
+        "shouting": any([name.isupper() and _is_shouting(name, kind) for name in names]),
+        "mixed_scripts": any(_mixes_scripts(word) for name in unusual for word in name.split()),
+        "stacked_marks": any(map(_stacks_marks, unusual)),
     }
 
 
 def _is_shouting(name: str, kind: Kind) -> bool:
-    """Return whether a whole name is in capitals; abbreviations, and surnames in capitals, are customary."""
-    letters = letters_of(name)
-    return name.isupper() and len(letters) > (20 if kind is Kind.ORGANIZATION else 5)
+    """Return whether a name in capitals is a whole one; abbreviations, and surnames in capitals, are customary."""
+    return len(letters_of(name)) > (20 if kind is Kind.ORGANIZATION else 5)
 
 
 def _mixes_scripts(word: str) -> bool:

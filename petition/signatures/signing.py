@@ -5,6 +5,7 @@ the response nor its time reveals who has signed; the worker, which alone can op
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -80,7 +81,7 @@ class SignRequest:
     challenge: Passed
     buckets: Buckets
     mails: MailQuotas
-    drawn: Quota  # of the letter; counted only where a picture was read
+    drawn: Quota | None  # of the letter, where a picture was read
     form: bytes  # digest of all fields, under a key of the day
     pending: PendingSignature | None = None
     is_kept: bool = False  # the digest is the keeper's
@@ -95,7 +96,7 @@ class SignRequest:
     def quotas(self) -> tuple[Quota, ...]:
         """All that it counts against."""
         shared = (*self.buckets.counted, *self.mails.all)
-        return (*shared, self.drawn) if self.is_drawn else shared
+        return (*shared, self.drawn) if self.drawn and self.is_drawn else shared
 
 
 @dataclass(slots=True)
@@ -139,8 +140,8 @@ class Signing:
                 request for request, outcome in zip(requests, outcomes, strict=True) if outcome is SignOutcome.STORED
             ]
             await _add(conn, accepted, counted, await sealing)
-        for outcome in outcomes:
-            metrics.SIGN_REQUESTS.labels(outcome.value).inc()
+        for outcome, number in Counter(outcomes).items():
+            metrics.SIGN_REQUESTS.labels(outcome.value).inc(number)
         return outcomes
 
     async def _seal_addresses(self, requests: Sequence[SignRequest]) -> dict[int, bytes]:
@@ -185,7 +186,7 @@ class Signing:
             counted.mailed.add(id(request))
         else:
             counted.refunds.append(request.mails.in_all)
-        if request.is_drawn:
+        if request.drawn and request.is_drawn:
             budget = ceilings.threshold(request.drawn.key, self._limits.drawn_letter)
             if positions.next_position(request.drawn) > budget or price > 0:
                 counted.waiting.add(id(request))

@@ -49,10 +49,12 @@ from petition.web.public import routes as public
 from petition.web.services import Services
 from petition.web.share_card_cache import CardCache
 from petition.web.sharing import endpoints as sharing
+from petition.web.shortcuts import shortcuts
 from petition.web.static_files import Static
 from petition.web.stored_copies import StoredCopies
 from petition.web.throttle import Throttle
 
+YOUNG_OBJECTS = 7_000  # between two looks for garbage in cycles: a batch of forms alone has thousands of objects
 ROUTES: list[BaseRoute] = [
     *desk.routes(),
     *public.BUSIEST,
@@ -91,8 +93,9 @@ def create_app(settings: Settings) -> Gateway:
             opened_reading(database, url, settings.database_read_url, settings.read_max_age) as reading,
         ):
             services = build_services(settings, database, renderer, pages, notices, streams, reading=reading)
-            forms.prepare()
+            forms.prepare(tuple(renderer.languages))
             gc.freeze()  # scanning the long-lived objects again and again took 5 % of a busy server
+            gc.set_threshold(YOUNG_OBJECTS, 1, 10)
             letters = services.letters.watch()
             loops = [letters, reading.watch(), streams.send_heartbeats(), pages.expire_dated(), pages.shrink_lasting()]
             if services.stored is not None:
@@ -111,7 +114,8 @@ def create_app(settings: Settings) -> Gateway:
 
     framework = Starlette(routes=ROUTES, lifespan=lifespan, exception_handlers=error_pages.HANDLERS)
     framework.router.redirect_slashes = False
-    return Gateway(_with_refusals(framework, notices), settings, pages, streams, renderer.sheet.hash, notices, ROUTES)
+    app = _with_refusals(shortcuts(framework, public.SHORTCUTS), notices)
+    return Gateway(app, settings, pages, streams, renderer.sheet.hash, notices, ROUTES)
 
 
 def build_services(
@@ -174,7 +178,7 @@ def build_services(
     )
 
 
-def _with_refusals(framework: Starlette, notices: InstallationNotices) -> App:
+def _with_refusals(framework: App, notices: InstallationNotices) -> App:
     """Answer requests that the gateway refused with an error page; pass on all others."""
 
     async def app(scope: Any, receive: Any, send: Any) -> None:

@@ -41,7 +41,7 @@ class Listeners:
 
     def __init__(self, settings: Settings) -> None:
         onion = settings.onion_origin
-        self._trusted = settings.trusted_proxies
+        self._proxies = client_networks.Proxies(settings.trusted_proxies)
         self._onion_hosts = hosts_of([onion] if onion else [])
         hosts = hosts_of(settings.origins)
         self._main_hosts = hosts if settings.onion_port is None else hosts - self._onion_hosts
@@ -61,7 +61,7 @@ class Listeners:
     def is_proxy(self, scope: Mapping[str, Any]) -> bool:
         """Return whether a trusted proxy has connected, and not Tor."""
         peer = scope["client"][0] if scope.get("client") else None
-        return bool(self._trusted and peer and ONION_CLIENT not in scope and client_networks.is_in(peer, self._trusted))
+        return bool(peer and ONION_CLIENT not in scope and self._proxies.has(peer))
 
     def identify(self, scope: MutableMapping[str, Any], host: bytes | None) -> ClientNetwork | None:
         """Set ``scope["network"]``, and take the forwarding headers out; return the network.
@@ -74,7 +74,7 @@ class Listeners:
         is_refused = False
         if network is None:
             peer = scope["client"][0] if scope.get("client") else None
-            network = client_networks.of_client(peer, forwarded, self._trusted)
+            network = self._proxies.client(peer, forwarded)
             if host in self._shared_hosts:
                 is_refused = network.is_public
                 network = network if is_refused else ONION_NETWORK
@@ -86,11 +86,15 @@ class Listeners:
 
 def _take_forwarding(headers: list[Header]) -> list[str]:
     """Remove all forwarding headers, in place; return the values of ``X-Forwarded-For`` in order."""
-    names = {name for name, _ in headers if name.startswith(FORWARDING_PREFIXES) or name in FORWARDING_NAMES}
-    if not names:
-        return []
-    values = [value.decode("latin-1") for name, value in headers if name == b"x-forwarded-for"]
-    headers[:] = [header for header in headers if header[0] not in names]
+    others, values = [], []
+    for header in headers:
+        name, value = header
+        if not (name.startswith(FORWARDING_PREFIXES) or name in FORWARDING_NAMES):
+            others.append(header)
+        elif name == b"x-forwarded-for":
+            values.append(value.decode("latin-1"))
+    if len(others) < len(headers):
+        headers[:] = others
     return values
 
 

@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 MIN_FILES = 4096
 OPEN_FILES = 65_536  # one per connection; the default on many systems is 1,024
 GRACE = 10  # seconds for open responses at shutdown
-DRAIN = 4.0  # seconds in which proxies let go of idle connections: after 2 with the files in deploy/
+DRAIN = 4.0  # seconds in which proxies let go of idle connections: after 1 with the files in deploy/
 
 Pulse = Callable[[], Awaitable[None]]
 
@@ -76,11 +76,12 @@ class Server(uvicorn.Server):
 def run(settings: Settings) -> None:
     """Serve in this process until SIGTERM or SIGINT. Raises ``PetitionError`` if it cannot listen."""
     prepare(settings)
+    config = configuration(create_app(settings), settings.host, settings.port)
     inherited = service_manager.take_sockets()
     with listening(settings, inherited) as sockets:
         note_start(settings, 1)
         own = [listener for listener in sockets if listener not in inherited]
-        Server(configuration(create_app(settings), settings.host, settings.port), own).run(sockets=sockets)
+        Server(config, own).run(sockets=sockets)
 
 
 def prepare(settings: Settings) -> None:

@@ -8,9 +8,9 @@ import tempfile
 from pathlib import Path
 
 from petition import postgres
-from tests.bench import report, rounds
+from tests.bench import apart, report, rounds
 from tests.bench.place import Place
-from tests.bench.rounds import Size
+from tests.bench.rounds import Figures, Size
 
 RESULTS = Path("bench-results")
 
@@ -19,15 +19,22 @@ def main() -> int:
     """Return 0 if everything that was measured reached what is wanted, else 1."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench")
     parser.add_argument("--quick", action="store_true", help="one short round: does it run at all?")
-    parser.add_argument("--only", choices=rounds.NAMES, default=None)
+    parser.add_argument("--only", choices=(*rounds.NAMES, *apart.PARTS), default=None)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--rows", type=int, default=1_000_000, help="signatures of the big letter")
     parser.add_argument("--readers", type=int, default=100_000, help="of the update that is mailed")
     parser.add_argument("--letters", type=int, default=20_000, help="of the installation that is idle")
     parser.add_argument("--listeners", type=int, default=50_000, help="to the count of one letter")
+    parser.add_argument("--people", type=int, default=1_000_000, help="who sign and confirm, of --only million")
     parser.add_argument("--data", type=Path, default=None, help="keep the filled databases here for the next run")
     given = parser.parse_args()
-    size = Size(given.rounds, given.rows, readers=given.readers, letters=given.letters, listeners=given.listeners)
+    size = Size(
+        *(given.rounds, given.rows),
+        readers=given.readers,
+        letters=given.letters,
+        listeners=given.listeners,
+        people=given.people,
+    )
     if given.quick:
         size = Size(
             *(1, min(given.rows, 20_000)),
@@ -57,7 +64,11 @@ async def _measure(url: str, folder: Path, size: Size, only: str | None) -> int:
     place = Place(url, folder)
     print("filling the databases", flush=True)
     await place.prepare(size.rows, only)
-    figures = await rounds.run(place, size, only)
+    if only in apart.PARTS:
+        figures = Figures()
+        await apart.PARTS[str(only)](place, size, figures)
+    else:
+        figures = await rounds.run(place, size, only)
     found = report.lines(figures, size)
     print(report.table(found, figures, on))
     print(f"written to {report.write(RESULTS, found, figures, on, size)}")

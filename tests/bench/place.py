@@ -6,6 +6,7 @@ import os
 import pickle
 import re
 import signal
+import socket
 import subprocess
 import sys
 import urllib.request
@@ -58,10 +59,7 @@ class Server:
 
     def cpu(self) -> float:
         """Return the seconds of processor time it has used (0 where /proc is missing)."""
-        with contextlib.suppress(OSError):
-            fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
-            return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-        return 0.0
+        return cpu_of(self.process.pid)
 
     def resident(self) -> float:
         """Return the resident megabytes (MiB)."""
@@ -78,6 +76,14 @@ class Web(Server):
     url: str
     rows: int
     letter: Letter
+
+
+def cpu_of(pid: int) -> float:
+    """Return the seconds of processor time that a process and its ended children have used (0 without /proc)."""
+    with contextlib.suppress(OSError):
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
+    return 0.0
 
 
 class Place:
@@ -104,6 +110,9 @@ class Place:
                 "mail": [],
                 "log": road[1:2],
                 "keeper": road[1:2],
+                "million": [],
+                "processes": road[1:2],
+                "bytes": road[2:],
                 "idle": [],
             }.get(only, road):
                 if name not in known:
@@ -200,6 +209,12 @@ class Place:
             yield web
 
     @contextlib.asynccontextmanager
+    async def over(self, url: str, settings: Mapping[str, str]) -> AsyncIterator[Web]:
+        """Run one web process over any database with the sample letter."""
+        async with self._serving(url, free_port(), 0, settings=settings) as web:
+            yield web
+
+    @contextlib.asynccontextmanager
     async def _serving(
         self, url: str, port: int, rows: int, command: Sequence[str] = SERVE, settings: Mapping[str, str] | None = None
     ) -> AsyncIterator[Web]:
@@ -221,6 +236,15 @@ class Place:
         command = [sys.executable, "-m", "tests.bench.bare", str(port), str(file)]
         with running(command, port, {}, self._folder / "bare.log") as own:
             await up(port, path)
+            yield Server(port, own)
+
+    @contextlib.asynccontextmanager
+    async def bare_form(self) -> AsyncIterator[Server]:
+        """Run the bare application that parses a form and does nothing with it."""
+        port = free_port()
+        command = [sys.executable, "-m", "tests.bench.bare", str(port), bare.FORM]
+        with running(command, port, {}, self._folder / "bare-form.log") as own:
+            await up(port, "/", listening=True)
             yield Server(port, own)
 
     async def pgbench(self, seconds: int) -> float:
@@ -268,10 +292,13 @@ def running(command: list[str], port: int, environ: dict[str, str], log: Path) -
         process.wait(30)
 
 
-async def up(port: int, path: str) -> None:
-    """Wait until a server answers."""
+async def up(port: int, path: str, *, listening: bool = False) -> None:
+    """Wait until a server answers, or only listens."""
 
     def ask() -> None:
+        if listening:
+            socket.create_connection(("127.0.0.1", port), timeout=5).close()
+            return
         with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
             answer.read()
 

@@ -39,6 +39,7 @@ class Size:
     # By aiosmtplib, by the worker, and in bulk. A worker that has just started does much else in its first second.
     mails: int = 6000
     readers: int = 100_000  # of a mailed update
+    people: int = 1_000_000  # who sign and confirm, end to end
     letters: int = 20_000  # of the installation that is idle
     idle: float = 30.0  # seconds for which it is watched
     listeners: int = 50_000  # if the machine allows one process as many files
@@ -62,6 +63,13 @@ class Figures:
     def ratio(self, name: str, over: str) -> float | None:
         """Return the median over the rounds of one rate divided by another's of the same round."""
         one, other = self.values.get(f"{name} rate"), self.values.get(f"{over} rate")
+        if not one or not other:
+            return None
+        return statistics.median(a / b for a, b in zip(one, other, strict=True))
+
+    def cpu_ratio(self, name: str, over: str) -> float | None:
+        """Return the median of one processor time for an answer divided by another's of the same round."""
+        one, other = self.values.get(f"{name} cpu"), self.values.get(f"{over} cpu")
         if not one or not other:
             return None
         return statistics.median(a / b for a, b in zip(one, other, strict=True))
@@ -155,6 +163,10 @@ class Bench:
             for name, web in self._webs.items()
         }
         await self.pgbench()
+        async with self._place.bare_form() as bare:
+            # All of them twice: the server is new, and each process that it is compared with has had its warm-up.
+            for name in ("", "bare form"):
+                await self._measured(name, bare, Order(bare.port, orders["few"].requests, SIGNERS), "303")
         for name, order in orders.items():
             before = await self._rows(name, "SELECT count(*) FROM outbox")
             await self._measured(f"sign {name}", self._webs[name], order, "303")

@@ -61,7 +61,7 @@ class Visitors:
         for _ in range(how_many):
             solved = solve(work.challenge(self.letter.id))
             rest = {"version": self.letter.version.digest, "kind": "person", "consent": "yes", "altcha": solved}
-            requests.append(post(port, path, self._network(), urlencode(self.typed() | rest).encode()))
+            requests.append(post(port, path, self.network(), urlencode(self.typed() | rest).encode()))
         return requests
 
     def waiting(self, how_many: int) -> list[tuple[Any, ...]]:
@@ -85,7 +85,7 @@ class Visitors:
         """Return the requests that confirm ``rows``."""
         tokens = Tokens([KEY])
         paths = (f"/ru/confirm/{tokens.for_signature(row[0], row[1])}" for row in rows)
-        return [post(port, path, self._network(), b"") for path in paths]
+        return [post(port, path, self.network(), b"") for path in paths]
 
     def searching(self, how_many: int, port: int) -> list[bytes]:
         """Return searches: whole names, surnames, given names, beginnings, typing errors, and what nobody is called."""
@@ -108,7 +108,8 @@ class Visitors:
         )
         return kinds[number % len(kinds)]
 
-    def _network(self) -> str:
+    def network(self) -> str:
+        """Return the address of somebody who has not been here yet."""
         number = next(self._numbers)
         return f"{100 + number // 65536 % 20}.{number // 16777216 % 256}.{number // 256 % 256}.{number % 256}"
 

@@ -5,12 +5,14 @@ import ipaddress
 import pytest
 
 from petition.core.client_networks import (
+    MAX_PEERS,
     ONION,
     ONION_NETWORK,
     ONION_SERVICE,
     UNKNOWN,
     ClientNetwork,
     NetworkKind,
+    Proxies,
     of_circuit,
     of_client,
 )
@@ -119,3 +121,44 @@ def test_an_address_that_was_only_claimed_counts_where_it_would_and_is_not_its_o
     assert claimed.limits(30) == address.limits(30)
     assert address.has_own_bucket
     assert not claimed.has_own_bucket
+
+
+def test_the_short_way_finds_the_same_networks() -> None:
+    proxies = Proxies(TRUSTED)
+    # Every /16, at both ends and around what is special in its beginning.
+    numbers = [first << 16 | rest for first in range(1 << 16) for rest in (0x0101, 0xFFFE)]
+    numbers += [192 << 24 | rest for rest in range(0, 512, 7)]
+    for number in numbers:
+        text = str(ipaddress.IPv4Address(number))
+        assert proxies.client("127.0.0.1", [text]) == of_client("127.0.0.1", [text], TRUSTED), text
+
+
+@pytest.mark.parametrize("peer", ["127.0.0.1", "203.0.113.9", "fd00::1", "somebody", "", None])
+@pytest.mark.parametrize(
+    "values",
+    [
+        [],
+        [""],
+        ["8.8.8.8"],
+        ["8.8.8.8", "10.0.0.9"],
+        ["8.8.8.8, 10.0.0.9"],
+        [" 8.8.8.8"],
+        ["8.8.8.8:443"],
+        ["08.8.8.8"],
+        ["8.8.8"],
+        ["8.8.8.8\0"],
+        ["10.0.0.9"],
+        ["٨.8.8.8"],
+        ["::ffff:8.8.8.8"],
+    ],
+)
+def test_the_short_way_reads_only_what_it_understands(peer: str | None, values: list[str]) -> None:
+    assert Proxies(TRUSTED).client(peer, values) == of_client(peer, values, TRUSTED)
+
+
+def test_few_proxies_are_remembered() -> None:
+    proxies = Proxies(TRUSTED)
+    for number in range(1000):
+        peer = f"10.1.{number // 256}.{number % 256}"
+        assert proxies.client(peer, ["8.8.8.8"]).narrowest == "8.8.8.8"
+    assert len(proxies._peers) <= MAX_PEERS

@@ -116,3 +116,8 @@ def test_keys_of_two_purposes_have_nothing_in_common() -> None:
 
 def test_keys_do_not_show() -> None:
     assert repr(KEYS) == "LetterKeys()"
+
+
+@given(st.binary(min_size=1, max_size=100), TEXTS)
+def test_a_prepared_key_makes_the_same_digests(key: bytes, text: str) -> None:
+    assert encryption.KeyedDigest(key).digest(text) == encryption.digest(key, text)

@@ -115,7 +115,7 @@ def test_settings_in_the_comments_exist() -> None:
 
 def test_compose_runs_commands_with_settings_that_load(tmp_path: Path) -> None:
     services = compose()["services"]
-    assert services["worker"]["entrypoint"][2] == "petition migrate && exec petition worker"
+    assert services["worker"]["entrypoint"][2] == "petition migrate --wait && exec petition worker"
     (subnet,) = compose()["networks"]["default"]["ipam"]["config"]
     assert services["web"]["environment"]["TRUSTED_PROXIES"] == subnet["gateway"]
     url = "postgresql://petition:abc@database/petition?plain=1"

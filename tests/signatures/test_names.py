@@ -6,6 +6,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from petition.core.text_cleaning import has_direction_mark, has_hidden
 from petition.signatures import names
 from petition.signatures.names import (
     fold,
@@ -348,3 +349,14 @@ def test_split_names_loses_nothing(text: str) -> None:
 def test_simple_names_fold_as_all_do(name: str) -> None:
     # A joiner goes without a trace, and sends it the long way.
     assert fold(name) == fold(f"{name}\u200d")
+
+
+HARMLESS = [character for character in map(chr, range(0x3000)) if names._HARMLESS.fullmatch(character)]
+
+
+@given(st.text(st.sampled_from(HARMLESS), max_size=60))
+def test_names_that_are_taken_without_a_closer_look_hide_nothing(name: str) -> None:
+    patterns = names._ADDRESS, names._PLAIN_LINK, names._BARE_DOMAIN, names._PATH
+    assert not any(pattern.search(name) for pattern in patterns)
+    assert not has_hidden(name)
+    assert not has_direction_mark(name)

@@ -27,10 +27,14 @@ from petition.web.public import (
 )
 from petition.web.public.visit import in_any_language, public
 
-# Each route ahead costs 2 µs, so those that crowds come to at once are asked first.
-BUSIEST: list[BaseRoute] = [
+# The framework's layers take 15 µs: what crowds send at once goes past them (petition.web.shortcuts).
+SHORTCUTS = [
     Route("/{lang}/confirm/{token}", public(confirming.confirm), methods=["POST"]),
     Route("/{lang}/{slug}/sign", public(signing.sign), methods=["POST"]),
+]
+# Each route ahead costs 2 µs, so those that crowds come to at once are asked first.
+BUSIEST: list[BaseRoute] = [
+    *SHORTCUTS,
     Route("/", in_any_language(letters.home)),
     Route("/captcha/challenge", in_any_language(signing.new_challenge)),
 ]

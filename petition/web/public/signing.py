@@ -187,7 +187,7 @@ async def _sign_request(
             in_all=day.daily("mailbox", name),
             of_letter=day.daily("mailbox-letter", f"{letter.id}|{name}"),
         ),
-        drawn=day.hourly("drawn-letter", str(letter.id)),
+        drawn=day.hourly("drawn-letter", str(letter.id)) if passed.drawn else None,
         form=digests.form,
         pending=pending,
     )
