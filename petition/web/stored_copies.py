@@ -61,6 +61,7 @@ class StoredCopies:
     def _prepare(self) -> bool:
         """Make the folder, and delete those of other versions that have not been used for a while."""
         try:
+            make_private(self._root.parent)
             make_private(self._root)
             self._folder.mkdir(mode=0o700, exist_ok=True)
             for other in self._root.iterdir():
