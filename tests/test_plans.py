@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from petition.core import database as module
+from petition.core import database_connections
 from petition.core.database import connect
 from petition.moderation import queue_queries
 from petition.signatures import listing
@@ -64,14 +65,14 @@ async def busy(
     cluster: str, admin: "Conn", template: str, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Busy]:
     """Give a filled installation; the bounds of walks are as much smaller as it is."""
-    heard, prepare = Heard(), module._prepare
+    heard, prepare = Heard(), database_connections.prepare
 
-    async def listening(conn: Any) -> None:
-        await prepare(conn)
+    async def listening(conn: Any, *, is_pooled: bool) -> None:
+        await prepare(conn, is_pooled=is_pooled)
         conn.add_query_logger(heard.hear)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "_prepare", listening)
+        patch.setattr(module, "prepare", listening)
         for where, name in BOUNDS:
             patch.setattr(where, name, 500)
         async with (

@@ -7,7 +7,8 @@ from pathlib import Path
 from petition import postgres
 from petition.cli import check_machine
 from petition.core import database, partitions, stored_keys
-from petition.core.database import Connection, lost_connections_are_unavailable
+from petition.core.database import Connection
+from petition.core.database_failures import lost_connections_are_unavailable
 from petition.core.decryptions import DecryptionCounts
 from petition.core.encryption import Opener, Wrapper
 from petition.core.errors import PetitionError, SettingsError

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from petition import postgres
 from petition.core import database, signing_key
 from petition.core.database import Connection
+from petition.core.database_failures import lost_connections_are_unavailable
 from petition.core.encryption import Wrapper
 from petition.core.errors import PetitionError
 from petition.core.service_urls import is_onion
@@ -76,7 +77,7 @@ async def _connection(settings: Settings) -> AsyncIterator[Connection]:
 async def _connected(url: str) -> AsyncIterator[Connection]:
     conn = await database.connect(url)
     try:
-        with database.lost_connections_are_unavailable():
+        with lost_connections_are_unavailable():
             yield conn
     finally:
         await conn.close()

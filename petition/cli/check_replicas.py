@@ -5,7 +5,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TypeVar
 
 from petition.core import replicas
-from petition.core.database import Connection, Record, connect, lost_connections_are_unavailable, schema_number
+from petition.core.database import Connection, Record, connect, schema_number
+from petition.core.database_failures import lost_connections_are_unavailable
 from petition.core.errors import PetitionError, Unavailable
 from petition.core.replicas import Identity, Load
 from petition.core.service_urls import each_server

@@ -1,27 +1,27 @@
-"""PostgreSQL: the pool, its codecs, one translation of its failures, and the migrations.
+"""PostgreSQL: the pool, what the server can do at this moment, and the migrations.
 
-Only this module and ``migrating`` import asyncpg. Every use of a connection goes through ``Database``, so that
-a lost connection is an ``Unavailable`` everywhere.
+Only this module, those beside it and ``migrating`` import asyncpg. Every use of a connection goes through
+``Database``, so that a lost connection is an ``Unavailable`` everywhere.
 """
 
 import asyncio
-import json
 import logging
-import ssl
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, nullcontext, suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
-from petition.core import metrics, open_files, patience, resources
-from petition.core.errors import Locked, NotFound, PetitionError, Taken, Unavailable
-from petition.core.log_summaries import LogSummary
+from petition.core import metrics, patience, resources
+from petition.core.database_connections import connector, driver_options, prepare
+from petition.core.database_failures import SILENT, cause_of, lost_connections_are_unavailable
+from petition.core.errors import PetitionError, Unavailable
 from petition.core.migrating import apply_all
-from petition.core.service_urls import DatabaseAddress, parse_database
+from petition.core.service_urls import parse_database
 
 log = logging.getLogger(__name__)
 
@@ -32,36 +32,14 @@ Connection: TypeAlias = "asyncpg.Connection[Record] | PoolConnectionProxy[Record
 
 COMMAND_TIMEOUT = 15.0  # seconds; the slowest honest statement of the web takes a tenth of one
 ACQUIRE_TIMEOUT = 5.0
-LOCK_PART = 0.8  # of a web process's patience, for which a statement waits for a lock
 PROBE_PART = 0.6  # of it, in which the poll must be answered; after each that was not, the next one has twice as long
 MAX_PROBE = 4.0  # seconds
 GRACE = 0.2  # seconds more, in which a server that does answer cancels the statement
-HEAD_START = 0.3  # seconds in which one of several servers may answer before the next one is asked
 
 
-_LOST = (
-    asyncpg.PostgresConnectionError,
-    asyncpg.InterfaceError,
-    asyncpg.OperatorInterventionError,  # shut down, crashed, not up yet; a statement that took too long
-    asyncpg.InsufficientResourcesError,  # disk full, out of memory, too many connections
-    asyncpg.ReadOnlySQLTransactionError,  # a standby, or a server that was made read-only
-    asyncpg.IdleInTransactionSessionTimeoutError,
-    asyncpg.TransactionTimeoutError,
-    asyncpg.InvalidCatalogNameError,  # no such database
-    asyncpg.InvalidAuthorizationSpecificationError,  # no such role, a wrong password
-    asyncpg.InsufficientPrivilegeError,
-    asyncpg.InternalClientError,
-    OSError,
-    TimeoutError,
-)
 # The server answers, and yet people cannot sign.
 _REFUSES_WRITES = (asyncpg.DiskFullError, asyncpg.ReadOnlySQLTransactionError)
 REFUSAL_AGE = 30.0  # seconds
-# A pooler in transaction mode: the statement was prepared in another server than the one that is to run it.
-_POOLED = (asyncpg.InvalidSQLStatementNameError, asyncpg.DuplicatePreparedStatementError)
-DISK_FULL = "the database's disk is full"
-SILENT = "the database does not answer"
-POOLER = "a pooler stands before the database: add ?statement_cache_size=0 to DATABASE_URL"
 
 
 class _Use:
@@ -192,7 +170,7 @@ class Database:
                         await self._pool.release(use.conn)
                 self._answered_at = time.monotonic()
             except _REFUSES_WRITES as error:
-                self._refusal, self._refused_at = _cause(error), time.monotonic()
+                self._refusal, self._refused_at = cause_of(error), time.monotonic()
                 raise
             except (asyncpg.PostgresConnectionError, asyncpg.InterfaceError):  # a restart has cut all others as well
                 await self._pool.expire_connections()
@@ -216,97 +194,12 @@ class Database:
             self._pool.terminate()
 
 
-@contextmanager
-def lost_connections_are_unavailable() -> Iterator[None]:
-    """Translate every sign that the server cannot be reached into ``Unavailable``."""
-    try:
-        yield
-    except (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError) as error:
-        raise Unavailable("the database has not been migrated; run `petition migrate`") from error
-    except asyncpg.ForeignKeyViolationError as error:
-        raise NotFound("what this belongs to has been deleted in the meantime") from error
-    except asyncpg.UniqueViolationError as error:
-        raise Taken("another row has this already") from error
-    except asyncpg.LockNotAvailableError as error:
-        _note_trouble("locked")
-        raise Locked("another transaction holds a lock", retry_after=1) from error
-    except asyncpg.InvalidCachedStatementError as error:  # a migration has just added a column to what it returns
-        raise Locked("the schema has just changed", retry_after=1) from error
-    except _POOLED as error:
-        raise Unavailable(POOLER) from error
-    except _LOST as error:
-        _note_trouble(_trouble(error))
-        raise Unavailable(_cause(error)) from error
-
-
-# Each of them is one line a minute, with a count.
-refusals = LogSummary(log, "the database did not do its work")
-# What is worth a line of its own; that it is away, the poll says.
-_TROUBLES: tuple[tuple[type[BaseException], str], ...] = (
-    (asyncpg.ReadOnlySQLTransactionError, "read_only"),
-    (asyncpg.DiskFullError, "disk_full"),
-    (asyncpg.OutOfMemoryError, "out_of_memory"),
-    (asyncpg.TooManyConnectionsError, "too_many_connections"),
-    (asyncpg.QueryCanceledError, "statement_too_slow"),
-    (TimeoutError, "timeout"),
-)
-
-
-def _trouble(error: BaseException) -> str:
-    return next((word for kind, word in _TROUBLES if isinstance(error, kind)), "away")
-
-
-def _note_trouble(word: str) -> None:
-    metrics.DATABASE_ERRORS.labels(word).inc()
-    if word != "away":
-        refusals.note(trouble=word)
-
-
-def _cause(error: BaseException) -> str:
-    """Return why the database cannot be used, and the cure, in words that quote no row and no password."""
-    if open_files.is_out(error):
-        return open_files.NONE_LEFT
-    for kind, text, cause in _CAUSES:
-        if isinstance(error, kind) and text in str(error):
-            return cause
-    return f"the database cannot be reached ({type(error).__name__})"
-
-
-# By class, and by words of the message where the class says too little.
-_CAUSES: tuple[tuple[type[BaseException], str, str], ...] = (
-    (asyncpg.ReadOnlySQLTransactionError, "", "the database is read-only: a standby, or default_transaction_read_only"),
-    (asyncpg.DiskFullError, "", DISK_FULL),
-    (asyncpg.TooManyConnectionsError, "", "the database takes no more connections: raise max_connections"),
-    (asyncpg.QueryCanceledError, "", "the database cancelled a statement: raise its statement_timeout to 15 s or more"),
-    (asyncpg.InsufficientPrivilegeError, "", "the user in DATABASE_URL must own the database and what is in it"),
-    (
-        asyncpg.InvalidAuthorizationSpecificationError,
-        "",
-        "the database cannot be reached: user or password in DATABASE_URL is wrong",
-    ),
-    (asyncpg.InvalidCatalogNameError, "", "the database cannot be reached: the server has none of that name"),
-    (TimeoutError, "", SILENT),
-    (asyncpg.ProtocolViolationError, "startup parameter", POOLER),
-    (
-        asyncpg.ClientConfigurationError,
-        "root certificate",
-        "DATABASE_URL: to verify the server add sslrootcert=FILE, with the certificate that its own was signed with",
-    ),
-    (
-        ssl.SSLCertVerificationError,
-        "",
-        "the database's certificate is not the one that DATABASE_URL wants: see sslrootcert",
-    ),
-    (ConnectionError, "rejected SSL", "the database offers no TLS: enable it, or insist by ?plain=1 in DATABASE_URL"),
-)
-
-
 async def connect(url: str) -> "asyncpg.Connection[Record]":
     """Open one connection with our codecs. Raises ``Unavailable``."""
     with lost_connections_are_unavailable():
-        options = _driver_options(parse_database(url))
-        conn: asyncpg.Connection[Record] = await _connector(url)(command_timeout=None, **options)
-        await _prepare(conn)
+        options = driver_options(parse_database(url))
+        conn: asyncpg.Connection[Record] = await connector(url)(command_timeout=None, **options)
+        await prepare(conn, is_pooled=parse_database(url).is_pooled)
         return conn
 
 
@@ -320,15 +213,15 @@ async def opened(
     """
     address = parse_database(url)
     pool = asyncpg.create_pool(
-        connect=_connector(url),
+        connect=connector(url),
         min_size=0,
         max_size=max_size,
-        init=_prepare,
+        init=partial(prepare, is_pooled=address.is_pooled),
         # All work is inside transactions: a session needs no reset, and the query would only cost time.
         reset=_nothing,
         command_timeout=COMMAND_TIMEOUT,
         max_inactive_connection_lifetime=300,
-        **_driver_options(address, lock_timeout=patience, writes=writes),
+        **driver_options(address, lock_timeout=patience, writes=writes),
     )
     async with pool:
         database = Database(pool, patience, is_pooled=address.is_pooled)
@@ -338,111 +231,8 @@ async def opened(
             await database.close()
 
 
-class _Servers:
-    """Several servers, of which one is asked for (``target_session_attrs``), the one that was right last time first.
-
-    The driver asks one after the other, and one that is frozen or cut off keeps it waiting for a minute. Here each has
-    a head start before the next one is asked as well.
-    """
-
-    def __init__(self, servers: Sequence[tuple[str, int]]) -> None:
-        self._servers = list(servers)
-
-    async def connect(self, dsn: str, **options: Any) -> Any:
-        """Return a connection to the first that is right. Raises what the last one that failed did."""
-        waiting, attempts = list(self._servers), set[asyncio.Task[Any]]()
-        failure: BaseException | None = None
-        try:
-            while waiting or attempts:
-                if waiting:
-                    attempts.add(asyncio.create_task(self._ask(waiting.pop(0), dsn, options)))
-                timeout = HEAD_START if waiting else None
-                done, attempts = await asyncio.wait(attempts, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
-                conns = [attempt.result() for attempt in done if attempt.exception() is None]
-                if conns:
-                    for conn in conns[1:]:
-                        conn.terminate()
-                    return conns[0]
-                failure = next((attempt.exception() for attempt in done), failure)
-        finally:
-            for attempt in attempts:
-                attempt.cancel()
-        raise failure or Unavailable("DATABASE_URL names no server")
-
-    async def _ask(self, server: tuple[str, int], dsn: str, options: dict[str, Any]) -> Any:
-        conn = await asyncpg.connect(dsn, host=server[0], port=server[1], **options)
-        self._servers.remove(server)
-        self._servers.insert(0, server)
-        return conn
-
-
-def _connector(url: str) -> Callable[..., Any]:
-    """Return what opens a connection for the driver's options."""
-    servers = parse_database(url).servers
-    return _Servers(servers).connect if servers else asyncpg.connect
-
-
-_SESSION = {"application_name": "petition", "timezone": "UTC"}
-
-
-class _PooledConnection(asyncpg.Connection):
-    """A connection to a pooler in transaction mode, which may use another server after each transaction.
-
-    The driver prepares a statement and runs it in two steps, which must meet the same server: outside a transaction
-    every statement gets one of its own.
-    """
-
-    async def execute(self, query: str, *args: Any, **options: Any) -> str:
-        if not args:  # one step
-            return await super().execute(query, **options)
-        async with self._on_one_server():
-            return await super().execute(query, *args, **options)
-
-    async def executemany(self, command: str, args: Any, **options: Any) -> None:
-        async with self._on_one_server():
-            await super().executemany(command, args, **options)
-
-    async def fetch(self, query: str, *args: Any, **options: Any) -> Any:
-        async with self._on_one_server():
-            return await super().fetch(query, *args, **options)
-
-    async def fetchrow(self, query: str, *args: Any, **options: Any) -> Any:
-        async with self._on_one_server():
-            return await super().fetchrow(query, *args, **options)
-
-    async def fetchval(self, query: str, *args: Any, **options: Any) -> Any:
-        async with self._on_one_server():
-            return await super().fetchval(query, *args, **options)
-
-    def _on_one_server(self) -> AbstractAsyncContextManager[Any]:
-        return nullcontext() if self.is_in_transaction() else self.transaction()
-
-
-def _driver_options(
-    address: DatabaseAddress, *, lock_timeout: float | None = None, writes: bool = True
-) -> dict[str, Any]:
-    """Return the keyword arguments of the driver for an address like that in ``DATABASE_URL``; seconds.
-
-    The server itself ends a wait for a lock, a little before we would: that costs no connection.
-    """
-    options: dict[str, Any] = {"dsn": address.url}
-    if address.statement_cache_size is not None:
-        options["statement_cache_size"] = address.statement_cache_size
-    if address.is_pooled:  # poolers refuse start-up parameters that they do not know
-        return options | {"server_settings": _SESSION, "connection_class": _PooledConnection}
-    limits = {} if lock_timeout is None else {"lock_timeout": f"{int(lock_timeout * LOCK_PART * 1000)}ms"}
-    # A replica that is promoted while we read from it takes no writes of ours either.
-    kind = {} if writes else {"default_transaction_read_only": "on"}
-    return options | {"server_settings": {**_SESSION, "jit": "off", **limits, **kind}}
-
-
 async def _nothing(_conn: Any) -> None:
     return None
-
-
-async def _prepare(conn: Any) -> None:
-    async with conn.transaction() if isinstance(conn, _PooledConnection) else nullcontext():
-        await conn.set_type_codec("jsonb", schema="pg_catalog", encoder=json.dumps, decoder=json.loads)
 
 
 def migrations(folder: Path | None = None) -> list[tuple[int, str, str]]:

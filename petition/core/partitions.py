@@ -12,8 +12,8 @@ from petition.core.database import (
     Record,
     applied_number,
     connect,
-    lost_connections_are_unavailable,
 )
+from petition.core.database_failures import lost_connections_are_unavailable
 from petition.core.errors import PetitionError
 from petition.core.migrating import MIGRATION_LOCK
 

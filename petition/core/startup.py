@@ -4,6 +4,7 @@ import asyncio
 import logging
 
 from petition.core import database, stored_keys
+from petition.core.database_failures import lost_connections_are_unavailable
 from petition.core.decryptions import DecryptionCounts
 from petition.core.encryption import Opener, Wrapper
 from petition.core.errors import Unavailable
@@ -43,7 +44,7 @@ async def wait_for_database(settings: Settings) -> None:
 async def _look(settings: Settings) -> None:
     conn = await database.connect(settings.database_url or "")
     try:
-        with database.lost_connections_are_unavailable():
+        with lost_connections_are_unavailable():
             if not await database.is_migrated(conn):
                 log.warning("the database has not been migrated; run `petition migrate`")
                 return

@@ -12,10 +12,10 @@ from petition.core.database import (
     Connection,
     applied_number,
     connect,
-    lost_connections_are_unavailable,
     migrate,
     schema_number,
 )
+from petition.core.database_failures import lost_connections_are_unavailable
 from petition.core.encryption import Wrapper
 from petition.core.errors import PetitionError
 from petition.core.stored_keys import check_secret

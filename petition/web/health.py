@@ -16,6 +16,7 @@ from petition.core import database, open_files, stored_keys
 from petition.core import metrics as figures
 from petition.core.client_networks import is_trusted
 from petition.core.database import Connection
+from petition.core.database_failures import DISK_FULL
 from petition.core.encryption import Wrapper
 from petition.core.errors import SettingsError, Unavailable
 from petition.core.version import version
@@ -90,7 +91,7 @@ async def _room(services: Services, conn: Connection) -> str | None:
     if time.monotonic() - services.room.seen_at < ROOM_AGE:
         return None
     if await database.is_disk_full(conn):
-        return database.DISK_FULL
+        return DISK_FULL
     services.room.seen_at = time.monotonic()
     return None
 
