@@ -4,19 +4,14 @@ Each act is one transaction.
 """
 
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
 
-from petition.audits import queries as audit_queries
-from petition.core import email_addresses
 from petition.core.database import Connection, Database, Record
-from petition.core.email_addresses import BadAddress
 from petition.core.encryption import LetterKeys, Sealer
 from petition.core.errors import KeyDestroyed, NotFound, Refused
 from petition.core.i18n import N_
 from petition.core.ids import SignatureId
-from petition.core.keeper import NO_KEEPER, KeeperClient, KeeperPurpose
 from petition.count_log.entries import Exit
 from petition.letters.model import Letter
 from petition.letters.parties import Party
@@ -29,7 +24,6 @@ from petition.signatures.model import AFFILIATION, Kind, Reason, SignatureState,
 NAME_NEEDED = N_("We never stored your name. To show it, enter it here.")
 NOT_NOW = N_("This signature can no longer be changed.")
 NAMES_GONE = N_("The names of this letter have been deleted, as it had promised. None can be stored any more.")
-OTHER_ADDRESS = N_("This is not the address that this signature was made with.")
 NOT_LATER = N_("This needs a mailbox at the organization: withdraw your signature, then sign again with that mailbox.")
 NO_NAME = N_("We do not store your name, so there is nothing to correct.")
 
@@ -200,82 +194,6 @@ async def correct(
             fields, sealed = sealed_names.split(sealer, fields)
         await store(conn, letter, row, fields, Visibility(row["visibility"]), sealed)
         return tuple(key for key, text in corrected.items() if text is None)
-
-
-async def stop_updates(database: Database, letter: Letter, signature_id: SignatureId) -> None:
-    """Delete the address that is stored for updates. A second time changes nothing. Raises ``NotFound``."""
-    async with database.transaction() as conn:
-        if await queries.load(conn, letter.id, signature_id, lock=True) is None:
-            raise NotFound("there is no such signature")
-        await queries.stop_updates(conn, letter.id, signature_id)
-
-
-async def stop_updates_if_any(database: Database, letter: Letter, signature_id: SignatureId) -> None:
-    """Delete the address that is stored for updates, if there is one, and a signature."""
-    with suppress(NotFound):
-        await stop_updates(database, letter, signature_id)
-
-
-async def start_updates(
-    database: Database,
-    letter: Letter,
-    signature_id: SignatureId,
-    sealer: Sealer,
-    typed: str,
-    keeper: KeeperClient = NO_KEEPER,
-) -> None:
-    """Store the address for updates again. It was deleted, so it is typed, and must be the one that signed.
-
-    Raises ``Refused``, ``NotFound``.
-    """
-    address, digest = await _own_address(letter, typed, keeper, "email")
-    async with database.transaction() as conn:
-        row = await lock(conn, letter, signature_id)
-        if row["digest"] != digest:
-            raise Refused(OTHER_ADDRESS, "email")
-        await queries.start_updates(conn, letter.id, signature_id, sealer.seal(address))
-
-
-async def agree_to_audit(
-    database: Database,
-    letter: Letter,
-    signature_id: SignatureId,
-    sealer: Sealer,
-    typed: str,
-    keeper: KeeperClient = NO_KEEPER,
-) -> None:
-    """Store the address so that the letter's auditor can ask. It is typed, and must be the one that signed.
-
-    Raises ``Refused``, ``NotFound``.
-    """
-    address, digest = await _own_address(letter, typed, keeper, "audit_email")
-    async with database.transaction() as conn:
-        row = await lock(conn, letter, signature_id)
-        if row["kind"] != Kind.PERSON or await audit_queries.auditor(conn, letter.id) is None:
-            raise Refused(NOT_NOW, "audit_email")
-        if row["digest"] != digest:
-            raise Refused(OTHER_ADDRESS, "audit_email")
-        await audit_queries.add_consent(conn, letter.id, signature_id, sealer.seal(address))
-
-
-async def refuse_audit(database: Database, letter: Letter, signature_id: SignatureId) -> None:
-    """Delete the address that is stored for an auditor. A second time changes nothing. Raises ``NotFound``."""
-    async with database.transaction() as conn:
-        if await queries.load(conn, letter.id, signature_id, lock=True) is None:
-            raise NotFound("there is no such signature")
-        await audit_queries.drop_consent(conn, letter.id, signature_id)
-
-
-async def _own_address(letter: Letter, typed: str, keeper: KeeperClient, field: str) -> tuple[str, bytes]:
-    """Return a typed address and its digest. Raises ``Refused`` about ``field``."""
-    try:
-        mailbox = email_addresses.parse(typed)
-        canonical = email_addresses.canonical(mailbox, letter.rules_version)
-        return mailbox.address, await keeper.digest(letter.keys, canonical, KeeperPurpose.OWN_PAGE)
-    except BadAddress as error:
-        raise Refused(error.message, field) from None
-    except KeyDestroyed:
-        raise Refused(NOT_NOW, field) from None
 
 
 async def withdraw(database: Database, letter: Letter, signature_id: SignatureId) -> None:

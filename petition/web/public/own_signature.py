@@ -13,7 +13,7 @@ from petition.letters import count_step_queries
 from petition.letters.model import Letter
 from petition.letters.published import PublishedLetter
 from petition.moderation import message_threads
-from petition.signatures import hiding, later_form, queries, self_service
+from petition.signatures import hiding, later_form, mail_consents, queries, self_service
 from petition.signatures.model import REASONS
 from petition.web.public import challenge, confirming
 from petition.web.public.shown_form import ShownForm
@@ -91,14 +91,14 @@ async def _choose_mail(visit: Visit, letter: Letter, signature_id: SignatureId, 
     database, sealer, keeper = services.database, services.sealer, services.keeper
     match form.get("action"):
         case "news":
-            await self_service.stop_updates(database, letter, signature_id)
+            await mail_consents.stop_updates(database, letter, signature_id)
         case "no_audit":
-            await self_service.refuse_audit(database, letter, signature_id)
+            await mail_consents.refuse_audit(database, letter, signature_id)
         case "audit":
             typed = form.get("audit_email", "")
-            await self_service.agree_to_audit(database, letter, signature_id, sealer, typed, keeper)
+            await mail_consents.agree_to_audit(database, letter, signature_id, sealer, typed, keeper)
         case _:
-            await self_service.start_updates(database, letter, signature_id, sealer, form.get("email", ""), keeper)
+            await mail_consents.start_updates(database, letter, signature_id, sealer, form.get("email", ""), keeper)
 
 
 async def deleted(visit: Visit) -> Response:

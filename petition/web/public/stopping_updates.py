@@ -11,7 +11,7 @@ from petition.core.i18n import N_
 from petition.core.ids import LetterId, SignatureId
 from petition.letters.published import PublishedLetter
 from petition.mailings.content import NO_SIGNATURE
-from petition.signatures import self_service, self_service_queries
+from petition.signatures import mail_consents, self_service_queries
 from petition.signatures.later_form import own_id
 from petition.web.public import challenge
 from petition.web.public.shown_form import ShownForm
@@ -69,7 +69,7 @@ async def act(visit: Visit) -> Response:
         except NotFound:
             return await _page(visit, ShownForm())
     else:
-        await self_service.stop_updates_if_any(database, published.letter, signature_id)
+        await mail_consents.stop_updates_if_any(database, published.letter, signature_id)
     if "action" in form:
         return visit.redirect(f"/{visit.slug}/unsubscribe/{visit.token}?done=1")
     return await _page(visit, ShownForm())  # one click in a mail program: no redirect (RFC 8058, 3.1)
@@ -85,7 +85,7 @@ async def _start(visit: Visit, published: PublishedLetter, signature_id: Signatu
     if used[quota.key] > MAX_TRIES:
         raise Refused(TOO_MANY_TRIES, "email")
     sealer = visit.services.sealer
-    await self_service.start_updates(
+    await mail_consents.start_updates(
         visit.services.database, published.letter, signature_id, sealer, address, visit.services.keeper
     )
 
