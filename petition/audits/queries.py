@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from petition.audits import draw
-from petition.audits.model import AbandonReason, AuditResult, AuditState, Frame, PublishedAudit
+from petition.audits.model import AbandonReason
 from petition.audits.randomness import RandomSource
 from petition.core.database import Connection, Record
 from petition.core.ids import LetterId, OrganizerId, QuestionId, SignatureId
@@ -368,42 +368,3 @@ async def question(conn: Connection, letter_id: LetterId, question_id: QuestionI
 async def answer(conn: Connection, letter_id: LetterId, question_id: QuestionId, text: str) -> bool:
     """Store ``signed`` or ``denied``; return False if the audit is over."""
     return await conn.fetchval(ANSWER, letter_id, question_id, text) is not None
-
-
-def published_in(row: Record) -> PublishedAudit:
-    """Return an audit as everyone may see it."""
-    state = AuditState(row["state"])
-    return PublishedAudit(
-        number=row["number"],
-        state=state,
-        reason=AbandonReason(row["reason"]) if row["reason"] else None,
-        auditor=row["auditor"],
-        sample=row["sample"],
-        source=RandomSource(row["source"]),
-        round=row["round"],
-        description=row["description"],
-        draw_at=row["draw_at"],
-        announced_at=row["announced_at"],
-        frame=_frame_in(row),
-        value=row["value"],
-        drawn=row["drawn"],
-        ends_at=row["ends_at"],
-        ended_at=row["ended_at"],
-        result=result_in(row) if state is AuditState.DONE else None,
-    )
-
-
-def result_in(row: Record) -> AuditResult:
-    return AuditResult(row["sample"], row["unreached"], row["signed"], row["denied"], row["ended_at"])
-
-
-def _frame_in(row: Record) -> Frame | None:
-    if row["frame_digest"] is None:
-        return None
-    return Frame(
-        origin=row["origin"],
-        size=row["log_size"],
-        root=row["root"],
-        entries=row["entries"],
-        digest=row["frame_digest"],
-    )

@@ -2,7 +2,7 @@
 
 from starlette.responses import Response
 
-from petition.audits import announcing, queries
+from petition.audits import announcing, published, queries
 from petition.audits.announcing import CHOOSE_AUDITOR
 from petition.audits.model import ANSWER_DAYS, MAX_SAMPLE, MIN_ANSWERS, MIN_FRAME, MIN_SAMPLE, AbandonReason
 from petition.core import age_keys, audit_log
@@ -36,7 +36,7 @@ async def show(visit: DeskVisit, form: Form = NO_FIELDS, errors: Errors = NO_FIE
         "desk/audits.html",
         errors=errors,
         form=form,
-        audits=[(queries.published_in(row), row) for row in rows],
+        audits=[(published.published_in(row), row) for row in rows],
         auditor=auditor,
         auditors=auditors,
         agreed=agreed,
