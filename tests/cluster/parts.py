@@ -193,7 +193,10 @@ class Parts:
             balancer = self._write(machine, "haproxy.cfg", machine_files.haproxy())
             self.start(machine, "haproxy", ["haproxy", "-db", "-f", str(balancer)])
         pooler = self._write("web1", "pgbouncer.ini", machine_files.pgbouncer(self.folder("web1")))
-        self.start("web1", "pgbouncer", ["pgbouncer", str(pooler)])
+        # Started again whenever it ends, as its unit does with Restart=always: 1.18 ends with "bad client state" when a
+        # request to cancel a statement meets a server that goes away.
+        loop = 'while :; do pgbouncer "$0"; sleep 0.5; done'
+        self.start("web1", "pgbouncer", ["sh", "-c", loop, str(pooler)])
 
     async def publish(self) -> None:
         """Migrate and publish the sample letter, through the pooler."""

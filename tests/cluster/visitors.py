@@ -55,6 +55,7 @@ class Visitors:
     mails: Counter[int] = field(default_factory=Counter)
     links: "asyncio.Queue[tuple[int, str]]" = field(default_factory=asyncio.Queue)
     is_stopped: bool = False
+    is_done: bool = False
     version: str = ""
     strange: str = ""  # the newest page that no visitor should have been answered
 
@@ -102,13 +103,19 @@ class Visitors:
 
     async def confirm_on(self) -> None:
         """Open the links in mails; who is refused clicks again."""
-        while True:
+        while not self.is_done:
             number, link = await self.links.get()
+            if self.is_done:
+                return
             if await self.post("confirm", link, number) == 303:
                 self.confirmed.setdefault(number, time.monotonic())
             else:
                 await asyncio.sleep(RETRY)
                 self.links.put_nowait((number, link))
+
+    def stop_confirming(self) -> None:
+        """Have no more links opened."""
+        self.is_done = True
 
     async def read_on(self) -> None:
         """Read the letter's page again and again."""
