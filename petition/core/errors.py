@@ -27,6 +27,13 @@ class Unavailable(PetitionError):
         self.retry_after = retry_after
 
 
+class Crowded(Unavailable):
+    """Too many requests run at once."""
+
+    def __init__(self) -> None:
+        super().__init__("too many concurrent requests")
+
+
 class Locked(Unavailable):
     """Another transaction holds a lock for longer than this one may wait."""
 

@@ -17,7 +17,7 @@ from petition.captcha import Captchas
 from petition.core import i18n, metrics
 from petition.core.database import Database, opened, schema_number
 from petition.core.encryption import Sealer, Wrapper
-from petition.core.errors import Paused, SettingsError, Unavailable
+from petition.core.errors import Crowded, Paused, SettingsError
 from petition.core.keeper import KeeperClient
 from petition.core.quotas import DayKeys
 from petition.core.reading import Reading, opened_reading
@@ -190,7 +190,7 @@ def _with_refusals(framework: App, notices: InstallationNotices) -> App:
         request = Request(scope, receive)
         if scope["refused"] == HTTPStatus.SERVICE_UNAVAILABLE:
             is_crowded = request.method in SAFE  # such a request is refused with a 503 for no other reason
-            error = Unavailable("too many concurrent requests") if is_crowded else Paused(notices.read_only or {})
+            error = Crowded() if is_crowded else Paused(notices.read_only or {})
             response: Response = await error_pages.domain(request, error)
         else:
             response = await error_pages.http_error(request, HTTPException(scope["refused"]))

@@ -13,6 +13,7 @@ from starlette.routing import Route
 from petition.core import open_files, request_ids
 from petition.core.errors import (
     BadToken,
+    Crowded,
     Gone,
     KeyDestroyed,
     NotFound,
@@ -130,7 +131,9 @@ async def domain(request: Request, error: Exception) -> Response:
 def note_refusal(request: Request, error: Exception) -> None:
     """Log that a request is answered with 503, so that its number can be found; not in a flood."""
     if "refused" not in request.scope and isinstance(error, Unavailable) and _refusal_lines.take():
-        log.warning("request not answered", exc_info=error, extra={"route": route_of(request.scope), "status": 503})
+        level = logging.INFO if isinstance(error, Crowded) else logging.WARNING
+        extra = {"route": route_of(request.scope), "status": 503}
+        log.log(level, "request not answered", exc_info=error, extra=extra)
 
 
 async def _instead(request: Request, error: Unavailable) -> Response | None:

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 
 from petition.core import metrics
 from petition.core.client_networks import ClientNetwork
-from petition.core.errors import Unavailable
+from petition.core.errors import Crowded
 from petition.web.fair_lines import FairLines
 
 MAX_CONCURRENT = 4  # of a pool of ten connections: the others stay free for signing, cached pages and the desk
@@ -93,7 +93,7 @@ class ConcurrencyLimit:
             self._free -= 1
         elif network is None and len(self._waiting) >= self._max_waiting:
             self._refusals.inc()
-            raise Unavailable("too many concurrent requests")
+            raise Crowded()
         else:
             await self._wait(line_of(network))
         try:
@@ -110,7 +110,7 @@ class ConcurrencyLimit:
             is_admitted = False
         if not is_admitted:
             self._refusals.inc()
-            raise Unavailable("too many concurrent requests")
+            raise Crowded()
 
     def _release(self) -> None:
         if not self._waiting.admit_next():

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from petition.core.client_networks import ClientNetwork
-from petition.core.errors import Unavailable
+from petition.core.errors import Crowded, Unavailable
 from petition.core.i18n import Language
 from petition.core.ids import SignatureId
 from petition.core.replicas import Load
@@ -76,7 +76,7 @@ class Visit:
         """
         wait: Callable[[], Awaitable[bool]] | None = self.request.scope.get(TURN)
         if wait is not None and not await wait():
-            raise Unavailable("too many concurrent requests")
+            raise Crowded()
 
     def form_slot(self) -> AbstractAsyncContextManager[None]:
         """Hold a slot of this network's for what a form costs beside being stored. Raises ``Unavailable``."""
