@@ -63,6 +63,7 @@ MADE = {
     "answer": TOKENS.for_answer(LetterId(1), AddresseeId(2), 3, mailed=True),
     "audit": TOKENS.for_audit(LetterId(1), QuestionId(2)),
     "package": TOKENS.for_package(LetterId(1)),
+    "again": TOKENS.for_again(LetterId(1), bytes(16), 1_900_000_000, 0, drawn=False),
     "never": TOKENS.for_never(b"twelve bytes"),
 }
 

@@ -167,6 +167,7 @@ async def test_what_is_made_for_one_asker_alone_is_counted(database_url: str, tm
 async def test_a_network_that_reads_too_much_is_told_when_to_come_back(database_url: str, tmp_path: Path) -> None:
     async with installation(database_url, tmp_path, LIMIT_READING="3") as site:
         here, there = site.new_network(), site.new_network()
+        assert (await site.client.get(LIST, headers=there)).status_code == 200
         for path in (f"{LIST}?q=boris", f"{LIST}?q=vera", API):
             assert (await site.client.get(path, headers=here)).status_code == 200
         for path in (f"{LIST}?q=boris", f"{LIST}?q=vera", API):
