@@ -24,6 +24,8 @@ GROUPING = re.compile(r"\b(?:by|on|without) ?\(([a-z_, ]*)\)")
 REFUSED = (
     "INSERT INTO relay_hour (relay, hour, outcome, reason, mails) SELECT name, now(), 'refused', 'filter', 1 FROM relay"
 )
+# Exposed where there is a replica: tests/faults/test_replicas.py reads them there.
+OF_REPLICAS = (metrics.REPLICA_UP, metrics.REPLICA_AGE, metrics.READS, metrics.READS_REFUSED)
 OF_SCRAPE = {"job", "instance", "le"}
 
 
@@ -84,6 +86,7 @@ async def exposed(database_url: str, tmp_path: Path, with_letter: None) -> dict[
 
 def test_each_asks_for_what_is_exposed(exposed: dict[str, set[str]]) -> None:
     wrong = list[str]()
+    exposed |= {family.name: set(family.label_names) for family in OF_REPLICAS}
     for owner, expression, legend in expressions():
         names = [name for name, _ in SELECTOR.findall(expression)]
         if not names:
