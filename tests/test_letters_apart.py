@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 SOURCES = (Path(petition.__file__).parent, resources.folder("migrations"))
 # Row addresses compared with something: they repeat between the partitions of a table.
 COMPARED = re.compile(r"(?:\w+\.)?\bctid\s*(?:=|<|>|IN\b)|(?:=|<|>)\s*(?:\w+\.)?ctid\b", re.IGNORECASE)
+# Statements about the layout, and about the server and its log at this moment.
+OF_THE_SERVER = ("petition.core.partitions.", "petition.core.replicas.")
 OF_ONE_LETTER = re.compile(r"\bletter = \$\d+\s+AND\s+$")
 
 
@@ -201,7 +203,7 @@ async def test_no_statement_returns_or_changes_what_is_another_letters(both: Lay
     faults: dict[str, list[str]] = {}
     done = changing = returning = 0
     for place, statement in STATEMENTS.items():
-        if not PREPARED.match(statement) or place.startswith("petition.core.partitions."):  # these ask for the layout
+        if not PREPARED.match(statement) or place.startswith(OF_THE_SERVER):
             continue
         plain, divided = await outcome(both.plain, statement), await outcome(both.divided, statement)
         if wrong := faults_of(statement, plain, divided, both.others):

@@ -12,11 +12,15 @@ from petition.stored_data.tables import TABLES
 from petition.stored_data.translation import personal_columns, readers_text, until_text
 
 # The number that ``pending.consent`` and ``signature.consent`` store.
-NOTICE_VERSION = 3
+NOTICE_VERSION = 4
 
 # SHA-256 of the notice in each language, by version. Version 1 was older than this list. A text that changes needs the
 # next number: a signature must not seem to have agreed to what was written later.
 DIGESTS: Mapping[int, Mapping[str, str]] = {
+    4: {
+        "en": "0dee821cabe49eef5663a2bbea7fd3f5952f8402d938261c99d8fd15a668493b",
+        "ru": "77cd047546a825d6a836239fb4bf47bb3a7fa1eec86af832220480c39aba097f",
+    },
     3: {
         "en": "0dee821cabe49eef5663a2bbea7fd3f5952f8402d938261c99d8fd15a668493b",
         "ru": "ade338d431b97fe6e536c3de4a2099458dd406bbd0fb4c50e096de3e62cbebe7",

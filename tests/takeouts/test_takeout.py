@@ -41,7 +41,9 @@ from tests.running import (
 if TYPE_CHECKING:
     from tests.conftest import Conn
 
-GOES_ON = {"statistics_hour", "statistics_total", "outbox", "decryption", "mail_worker", "relay", "relay_hour"}
+GOES_ON = {"statistics_hour", "statistics_total", "outbox", "decryption", "mail_worker", "relay", "relay_hour"} | {
+    "installation",  # notes that it was backed up
+}
 NAMES = {"public": "Vera Public", "organizers": "Oleg Inside"}
 
 
