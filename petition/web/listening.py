@@ -24,7 +24,8 @@ MAX_UNSENT = 64 * 1024  # bytes of a response that the kernel takes before the n
 BACKLOG = 4096  # connections that wait to be accepted; the kernel takes less if net.core.somaxconn says so
 QUIET = 0.1  # seconds in which a handshake that has begun ends
 MAX_WAIT = 2.0  # seconds for those in the queue
-NOTICE = 1.5  # seconds in which proxies that ask how we are learn that they should turn to another instance
+# Seconds in which proxies that ask how we are, on a busy machine too, learn that they should turn to another instance.
+NOTICE = 3.0
 ANY = "::"
 
 _SO_ATTACH_FILTER = 26  # asm-generic/socket.h
