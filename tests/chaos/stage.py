@@ -111,6 +111,7 @@ async def staged(folder: Path, *, rate: float, seed: int, own_disk: bool = False
         async with proxy.listening():
             url = f"postgresql://petition@127.0.0.1:{proxy.port}/petition"
             environ = environment(folder / "own", url, free_port(), BASE_URL=f"http://{HOST}", LIMIT_LETTER="1000000")
+            del environ["DATABASE_PATIENCE"]  # longer in other tests; here as shipped
             async with opened(server.url, max_size=2) as database:
                 await publish(load(environ, role=Process.WEB), database)
                 async with database.connection() as conn:
