@@ -62,7 +62,7 @@ bench: $(VENV)/equipped ## measure; prints a table, writes JSON to bench-results
 siege: $(VENV)/equipped ## honest visitors' success and time under the recipes of attackers
 	$(BIN)/python -m tests.bench.siege $(ARGS)
 
-chaos: $(VENV)/equipped ## faults under load, judged from outside; ten minutes
+chaos: $(VENV)/equipped ## faults under load, judged from outside; five minutes
 	@sh tools/faketime.sh && $(BIN)/python -m tests.chaos $(ARGS)
 
 forge: $(VENV)/equipped ## forge signatures on this machine; prints what that costs

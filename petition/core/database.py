@@ -71,7 +71,7 @@ class _Use:
 
     def _cut(self) -> None:
         if self.conn is not None:
-            with suppress(asyncpg.InterfaceError):  # it was given back
+            with suppress(asyncpg.InterfaceError):  # the pool has it back
                 self.conn.terminate()
 
     def settle(self) -> None:

@@ -39,7 +39,7 @@ SELECT pg_is_in_recovery() AS is_standby,
        (SELECT oid::bigint FROM pg_database WHERE datname = current_database()) AS database
 """
 
-# The receiver's timeline is shown to members of pg_read_all_stats alone; the control file's follow a failover with the
+# The receiver's timeline is for members of pg_read_all_stats only; the control file's follow a failover with the
 # next restart point, minutes later.
 STANDBY = """
 SELECT pg_is_in_recovery() AS is_standby, coalesce(pg_last_wal_replay_lsn() - '0/0', 0)::bigint AS position,

@@ -1,4 +1,4 @@
-"""Connections whose client has not shown the token: few of them, and each for some seconds.
+"""Connections whose client has not sent the token: few of them, and each for some seconds.
 
 The library waits for a request as long as the client likes. Without this anyone who reaches the keeper's port could
 take all connections that its process may have, and no form could be sent.

@@ -30,7 +30,7 @@ MAX_BODY = 8 * 1024  # bytes of the file
 HTTPS = 443
 USER_AGENT = "petition (checks that an organization names a letter)"
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
-# All that is given out for the Internet (RFC 4291, 2.4); other prefixes have meanings inside of networks, which the
+# All that is assigned for the Internet (RFC 4291, 2.4); other prefixes have meanings inside of networks, which the
 # standard library does not know all of: translators' own, site-local, IPv4-compatible, segment routing.
 _GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")
 _DOCUMENTATION = ipaddress.ip_network("3fff::/20")

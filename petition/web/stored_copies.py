@@ -1,7 +1,7 @@
 """Copies of public pages on disk, for a process that has just started and finds no database.
 
 They hold no names of signatories, so that none reappears that was taken back in the meantime; everything else on
-them was public. What may be shown, and for how long, is in docs/decisions/page-cache.md.
+them was public. What may be served, and for how long, is in docs/decisions/page-cache.md.
 """
 
 import asyncio
@@ -84,7 +84,7 @@ class StoredCopies:
                     path.unlink(missing_ok=True)
 
     def get(self, key: str) -> CachedResponse | None:
-        """Return the copy of the page at ``key`` (path and query), if it may still be shown."""
+        """Return the copy of the page at ``key`` (path and query), if it may still be served."""
         if not self._is_usable or not self._is_recent():
             return None
         if key not in self._read and len(self._read) < MAX_COPIES:

@@ -27,9 +27,9 @@ def main() -> int:
     parser.add_argument("--rate", type=float, default=20.0, help="people a second")
     parser.add_argument("--seed", type=int, default=secrets.randbelow(1_000_000))
     parser.add_argument("--calm", type=float, default=6.0, help="seconds between two faults")
-    given = parser.parse_args()
-    names = list(given.only or faults.ALL)
-    random.Random(given.seed).shuffle(names)
+    options = parser.parse_args()
+    names = list(options.only or faults.ALL)
+    random.Random(options.seed).shuffle(names)
     own_disk = os.geteuid() == 0
     if not own_disk and "disk_full" in names:
         names.remove("disk_full")
@@ -38,14 +38,14 @@ def main() -> int:
         names = [name for name in names if name not in clocks]
         print(f"{' and '.join(clocks)} are left out: libfaketime is missing")
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that everything is put away
-    plan = Plan(names, given.rate, given.seed, given.calm, own_disk=own_disk)
-    print(f"seed {given.seed}: {', '.join(names)}", flush=True)
+    plan = Plan(names, options.rate, options.seed, options.calm, own_disk=own_disk)
+    print(f"seed {options.seed}: {', '.join(names)}", flush=True)
     with tempfile.TemporaryDirectory(prefix="petition-chaos-") as folder:
         Path(folder).chmod(0o711)
         report = asyncio.run(carry_out(Path(folder), plan))
     print(report.table(), flush=True)
     wrong = report.wrong
-    if not given.only:
+    if not options.only:
         with tempfile.TemporaryDirectory(prefix="petition-chaos-") as folder:
             Path(folder).chmod(0o711)
             measured = asyncio.run(overload.measure(Path(folder)))

@@ -1,6 +1,7 @@
 """One run: people come, faults happen, everything settles, and the checker judges."""
 
 import asyncio
+import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,6 +88,8 @@ async def _happen(stage: Stage, name: str) -> list[str]:
         await faults.ALL[name](stage)
     except TimeoutError:
         wrong.append(f"{name}: what it waits for did not come")
+    except subprocess.CalledProcessError as error:
+        wrong.append(f"{name} did not happen: {error}")
     stage.ledger.faults.append(Span(name, start, stage.ledger.now()))
     print(f"{stage.ledger.now():6.0f} s  {name}", flush=True)
     return wrong
