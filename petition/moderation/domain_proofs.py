@@ -6,15 +6,13 @@ redirects, some kilobytes, for some seconds. Nothing is looked up where ``MX_RES
 """
 
 import ipaddress
-import re
 import ssl
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 
 from petition.core.mail_settings import MxResolver
+from petition.moderation.proof_model import NO_ANSWER, DomainProof
 
-TXT_NAME = "_petition"  # in front of the domain
 HTTPS = 443
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 # All that is assigned for the Internet (RFC 4291, 2.4); other prefixes have meanings inside of networks, which the
@@ -22,26 +20,6 @@ _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 _GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")
 _DOCUMENTATION = ipaddress.ip_network("3fff::/20")
 _RELAYS = ipaddress.ip_network("192.88.99.0/24")  # former anycast of 6to4
-_WORDS = re.compile(r"[\s=;,\"'<>]+")
-
-
-class ProofResult(StrEnum):
-    """What one look-up said."""
-
-    YES = "yes"
-    NO = "no"
-    FAILED = "failed"  # no answer: nothing follows from it
-
-
-@dataclass(frozen=True, slots=True)
-class DomainProof:
-    """What a domain says of a letter."""
-
-    dns: ProofResult
-    well_known: ProofResult
-
-
-NO_ANSWER = DomainProof(ProofResult.FAILED, ProofResult.FAILED)
 
 
 def is_public(address: str) -> bool:
@@ -60,17 +38,6 @@ def _inner_address(ip: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
     if ip in _NAT64:
         return ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
     return ip.ipv4_mapped or ip.sixtofour
-
-
-def file_name(slug: str) -> str:
-    """Return the path of the file below a website that names the letter."""
-    return f"/.well-known/petition-{slug}.txt"
-
-
-def names_letter(text: str, addresses: Iterable[str]) -> bool:
-    """Return whether one of the words of ``text`` is one of the letter's addresses."""
-    words = {word.rstrip("/.").lower() for word in _WORDS.split(text)}
-    return any(address.lower() in words for address in addresses)
 
 
 @dataclass

@@ -18,7 +18,7 @@ from dns.rdtypes.txtbase import TXTBase
 
 from petition.core.mail_settings import MxResolver
 from petition.core.name_servers import resolver_of
-from petition.moderation.domain_proofs import NO_ANSWER, TXT_NAME, DomainProof, ProofResult, file_name, names_letter
+from petition.moderation.proof_model import NO_ANSWER, TXT_NAME, DomainProof, ProofResult, file_name, names_letter
 
 PATIENCE = 8.0  # seconds for all of it
 MAX_BODY = 8 * 1024  # bytes of the file
