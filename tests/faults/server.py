@@ -24,7 +24,7 @@ class Server:
         home = find_home(folder)
         if original is not None:
             _copy(original._cluster.folder, home / "cluster")
-        self._cluster = Cluster.prepare(home, os.environ.get("PETITION_TEST_FSYNC") != "1")
+        self._cluster: Cluster = Cluster.prepare(home, os.environ.get("PETITION_TEST_FSYNC") != "1")
         self._sockets = self._cluster.make_sockets_folder(None)
         self._process: subprocess.Popen[str] | None = None
         self.said: list[str] = []
