@@ -25,7 +25,7 @@ from petition.core import metrics
 from petition.core.client_networks import ONION_NETWORK, ClientNetwork, is_in, of_circuit, of_client, prefixes_of_peer
 from petition.core.settings import Network
 from petition.web import proxy_line
-from petition.web.deadlines import Wait
+from petition.web.deadlines import ClientWait
 from petition.web.known_heads import CacheRequest, CachingApplication, KnownHeads
 from petition.web.listeners import ONION_CLIENT
 from petition.web.page_cache import Header
@@ -136,7 +136,7 @@ class GuardedProtocol(WatchedProtocol):
             data = self._after_proxy_line(self._beginning + data)
             if not data:
                 return
-        if self._deadline.wait is not Wait.HEAD:
+        if self._deadline.wait is not ClientWait.HEAD:
             cycle: RequestResponseCycle | None = self.cycle  # none before the first request
             if cycle is None or cycle.response_complete:
                 self._await_head()
@@ -173,7 +173,7 @@ class GuardedProtocol(WatchedProtocol):
         else:
             # A head that goes on: its lines take many times their length in memory.
             headers: list[Header] | None = self.headers  # none before the first request
-            if self._deadline.wait is Wait.HEAD and headers is not None and len(headers) > MAX_LINES:
+            if self._deadline.wait is ClientWait.HEAD and headers is not None and len(headers) > MAX_LINES:
                 self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
 
     def _handle(self, error: httptools.HttpParserError) -> None:
@@ -222,7 +222,7 @@ class GuardedProtocol(WatchedProtocol):
         self._is_deaf, self._is_between, self._framing = True, False, 0
         self._end_body()
         self.transport.write_eof()
-        self._deadline.set(Wait.END, LINGER)
+        self._deadline.set(ClientWait.END, LINGER)
 
     def _pass_over(self, data: bytes) -> None:
         self._framing += len(data)
@@ -255,7 +255,7 @@ class GuardedProtocol(WatchedProtocol):
         self._is_between = self._has_body = self.expect_100_continue = False
         self._request = None
         self._begun += 1
-        if self._deadline.wait is not Wait.HEAD:
+        if self._deadline.wait is not ClientWait.HEAD:
             self._await_head()
         self.url, self.headers = b"", []
 
@@ -378,4 +378,4 @@ class GuardedProtocol(WatchedProtocol):
     # The head: how fast it arrives
 
     def _await_head(self) -> None:
-        self._deadline.set(Wait.HEAD, HEAD_TIMEOUT)
+        self._deadline.set(ClientWait.HEAD, HEAD_TIMEOUT)

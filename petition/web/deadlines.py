@@ -12,7 +12,7 @@ TOLERANCE = 0.001  # seconds; uvloop's timers count in milliseconds
 NEVER = float("inf")
 
 
-class Wait(Enum):
+class ClientWait(Enum):
     """What a server waits for."""
 
     HEAD = "head"  # the end of a request's head
@@ -20,10 +20,10 @@ class Wait(Enum):
     END = "end"  # a refused client that reads why
 
 
-class Waiting(Protocol):
+class PatientOwner(Protocol):
     """What waits, and is asked to give up."""
 
-    def give_up(self, wait: Wait) -> None:
+    def give_up(self, wait: ClientWait) -> None:
         """Act on a deadline that has passed."""
 
 
@@ -32,15 +32,15 @@ class Deadline:
 
     __slots__ = ("_at", "_fires_at", "_loop", "_owner", "_timer", "since", "wait")
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, owner: Waiting) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, owner: PatientOwner) -> None:
         self._loop = loop
-        self._owner: Waiting | None = owner
+        self._owner: PatientOwner | None = owner
         self._timer: asyncio.TimerHandle | None = None
         self._at, self._fires_at = 0.0, NEVER
-        self.wait: Wait | None = None
+        self.wait: ClientWait | None = None
         self.since = 0.0  # the loop's time at which the wait began
 
-    def set(self, wait: Wait, seconds: float) -> None:
+    def set(self, wait: ClientWait, seconds: float) -> None:
         """Wait for this from now on, and for nothing else."""
         self.wait, self.since = wait, self._loop.time()
         self._at = at = self.since + seconds

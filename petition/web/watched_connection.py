@@ -10,7 +10,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 from petition.core import metrics
 from petition.web.connection_limits import OpenConnections
-from petition.web.deadlines import Deadline, Wait
+from petition.web.deadlines import ClientWait, Deadline
 from petition.web.slow_clients import WRITE_BUFFER, BodyWatch, ReaderWatch
 
 
@@ -56,15 +56,15 @@ class WatchedProtocol(HttpToolsProtocol):
         self._running = cycle
         super()._start_asgi_task(cycle, app)
 
-    def give_up(self, wait: Wait) -> None:
+    def give_up(self, wait: ClientWait) -> None:
         """Close a connection without a request; abort that of a client whose head does not end.
 
         With it goes a response still being sent to a client with a half-sent next request.
         """
-        if wait is Wait.REQUEST:
+        if wait is ClientWait.REQUEST:
             self._close()
         elif not self.transport.is_closing():
-            if wait is Wait.HEAD:
+            if wait is ClientWait.HEAD:
                 metrics.CONNECTIONS_CLOSED.labels("slow_head").inc()
             self.transport.abort()
 
@@ -118,7 +118,7 @@ class WatchedProtocol(HttpToolsProtocol):
         if self.pipeline:
             self._start_asgi_task(*self.pipeline.pop())
         elif self._deadline.wait is None:  # the next head may have begun
-            self._deadline.set(Wait.REQUEST, self.timeout_keep_alive)
+            self._deadline.set(ClientWait.REQUEST, self.timeout_keep_alive)
 
     def _close(self) -> None:
         """Close as soon as the client has read what was written, or does not go on reading."""
@@ -133,7 +133,7 @@ class WatchedProtocol(HttpToolsProtocol):
         if self._running is not None and not self._running.response_complete:
             return None
         # If nothing is waited for, it is being closed, or the rest of a body is passed over.
-        return self._deadline.since if self._deadline.wait in (Wait.HEAD, Wait.REQUEST) else 0.0
+        return self._deadline.since if self._deadline.wait in (ClientWait.HEAD, ClientWait.REQUEST) else 0.0
 
     def evict(self) -> None:
         self.transport.abort()

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from petition.web.deadlines import Deadline, Wait
+from petition.web.deadlines import ClientWait, Deadline
 
 
 class Owner:
@@ -13,10 +13,10 @@ class Owner:
     def __init__(self) -> None:
         self.loop = asyncio.get_running_loop()
         self.began = self.loop.time()
-        self.acts: list[tuple[Wait, float]] = []
+        self.acts: list[tuple[ClientWait, float]] = []
         self.has_acted = asyncio.Event()
 
-    def give_up(self, wait: Wait) -> None:
+    def give_up(self, wait: ClientWait) -> None:
         self.acts.append((wait, self.loop.time() - self.began))
         self.has_acted.set()
 
@@ -32,44 +32,44 @@ async def deadline(owner: Owner) -> Deadline:
 
 
 async def test_the_last_one_counts(owner: Owner, deadline: Deadline) -> None:
-    deadline.set(Wait.HEAD, 0.02)
+    deadline.set(ClientWait.HEAD, 0.02)
     deadline.clear()
-    deadline.set(Wait.REQUEST, 0.2)
+    deadline.set(ClientWait.REQUEST, 0.2)
     async with asyncio.timeout(30):
         await owner.has_acted.wait()
     [(wait, after)] = owner.acts
-    assert wait is Wait.REQUEST
+    assert wait is ClientWait.REQUEST
     assert after >= 0.19
     assert deadline.wait is None
 
 
 async def test_an_earlier_one_is_not_missed(owner: Owner, deadline: Deadline) -> None:
-    deadline.set(Wait.REQUEST, 3600)
-    deadline.set(Wait.END, 0.01)
+    deadline.set(ClientWait.REQUEST, 3600)
+    deadline.set(ClientWait.END, 0.01)
     async with asyncio.timeout(30):
         await owner.has_acted.wait()
-    assert [wait for wait, _ in owner.acts] == [Wait.END]
+    assert [wait for wait, _ in owner.acts] == [ClientWait.END]
 
 
 async def test_it_serves_again_after_a_rest(owner: Owner, deadline: Deadline) -> None:
-    deadline.set(Wait.HEAD, 0.01)
+    deadline.set(ClientWait.HEAD, 0.01)
     deadline.clear()
     while deadline._timer is not None:
         await asyncio.sleep(0.01)
     assert owner.acts == []
-    deadline.set(Wait.REQUEST, 0.01)
+    deadline.set(ClientWait.REQUEST, 0.01)
     async with asyncio.timeout(30):
         await owner.has_acted.wait()
-    assert [wait for wait, _ in owner.acts] == [Wait.REQUEST]
+    assert [wait for wait, _ in owner.acts] == [ClientWait.REQUEST]
 
 
 async def test_once_stopped_it_holds_and_does_nothing(owner: Owner, deadline: Deadline) -> None:
-    deadline.set(Wait.HEAD, 0.01)
+    deadline.set(ClientWait.HEAD, 0.01)
     deadline.stop()
     await asyncio.sleep(0.03)
     assert owner.acts == []
     assert deadline._owner is None
-    deadline.set(Wait.HEAD, 0.0)
+    deadline.set(ClientWait.HEAD, 0.0)
     while deadline._timer is not None:
         await asyncio.sleep(0.01)
     assert owner.acts == []
