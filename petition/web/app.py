@@ -38,6 +38,7 @@ from petition.signatures.signing import Signing
 from petition.web import error_pages, health, shutdown
 from petition.web.api import docs, how_we_count
 from petition.web.api import endpoints as api
+from petition.web.cache_purging import CachePurger, key_header
 from petition.web.count_stream import CountStreams
 from petition.web.desk import routes as desk
 from petition.web.embeds import builder, frame, oembed
@@ -77,6 +78,7 @@ def create_app(settings: Settings) -> Gateway:
     metrics.say_what_runs(version(), schema_number())
     renderer = Renderer(i18n.load(settings.locales_dir), settings.base_url, settings.controller)
     pages, notices, streams = PageCache(), InstallationNotices(), CountStreams(settings)
+    pages.key_header = key_header if settings.shared_caches.caches else None
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[dict[str, Any]]:
@@ -86,8 +88,9 @@ def create_app(settings: Settings) -> Gateway:
             services = build_services(settings, database, renderer, pages, notices, streams)
             forms.prepare()
             gc.freeze()  # scanning the long-lived objects again and again took 5 % of a busy server
-            letters = services.letters.watch()
-            loops = letters, streams.send_heartbeats(), pages.expire_dated(), pages.shrink_lasting()
+            letters, purger = services.letters.watch(), CachePurger(settings.shared_caches)
+            purger.attach(services.letters)  # after the page cache: our own copies go first
+            loops = letters, purger.run(), streams.send_heartbeats(), pages.expire_dated(), pages.shrink_lasting()
             tasks = [asyncio.create_task(loop) for loop in loops]
             try:
                 with shutdown.on_signal(streams.stop):

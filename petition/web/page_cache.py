@@ -8,7 +8,7 @@ import asyncio
 import hashlib
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
@@ -18,9 +18,10 @@ from petition.web.content_codings import Coding, best_coding, compress, compress
 
 Header = tuple[bytes, bytes]
 
-PUBLIC = b"public, max-age=0, s-maxage=5"
+# With the half second of a poll, counts in shared caches are less than two seconds old.
+PUBLIC = b"public, max-age=0, s-maxage=1, stale-if-error=600"
 NO_STORE = b"no-store"  # in this cache, and in no other
-# Of what may hold names: with the half second of a poll they are out of shared caches within two seconds.
+# Of what may hold names: they are out of shared caches within two seconds, also while the web does not answer.
 WITH_NAMES = b"public, max-age=0, s-maxage=1"
 # What a 304 must repeat (RFC 9110, 15.4.5), and CORS, without which a script of another site cannot read it.
 _NOT_MODIFIED_HEADERS = (b"cache-control", b"etag", b"vary", b"access-control-")
@@ -104,6 +105,13 @@ class CachedResponse:
             self.can_shrink = self.can_shrink or coding is Coding.BROTLI
         return encoded
 
+    def with_header(self, header: Header) -> "CachedResponse":
+        """Return the same response with one more header; what is compressed already is not compressed again."""
+        page = replace(self, headers=[*self.headers, header], _encodings={})
+        for coding, encoded in self._encodings.items():
+            page._encodings[coding] = page._encode(coding, encoded.body)
+        return page
+
     async def shrink(self) -> None:
         """Compress brotli as far as it goes, in a thread."""
         self.can_shrink = False
@@ -168,6 +176,7 @@ class PageCache:
     """
 
     def __init__(self) -> None:
+        self.key_header: Callable[[str], Header] | None = None  # of a group, for shared caches
         self.fresh: dict[str, CachedResponse] = {}
         self._stale: dict[str, CachedResponse] = {}  # all pages, the fresh ones too
         self._tiers: dict[CacheTier, dict[str, None]] = {tier: {} for tier in CacheTier}  # oldest first
@@ -246,7 +255,7 @@ class PageCache:
             under_way = _Render()
             self._renders[group].add(under_way)
             try:
-                page = await render()
+                page = self._with_key(await render(), group)
             except Exception as error:
                 if key not in self._stale:
                     self._render_locks.pop(key, None)  # else locks of addresses without a page would accumulate
@@ -274,6 +283,9 @@ class PageCache:
         self._renders[group].discard(render)
         if not self._renders[group]:
             del self._renders[group]
+
+    def _with_key(self, page: CachedResponse, group: str) -> CachedResponse:
+        return page if self.key_header is None else page.with_header(self.key_header(group))
 
     def _store(self, key: str, group: str, tier: CacheTier, page: CachedResponse) -> None:
         if key in self._stale:

@@ -157,8 +157,10 @@ async def test_more_waiting_than_connections_is_unavailable(database_url: str, m
 
 
 async def test_a_server_that_says_nothing_does_not_hide_the_next_one(database_url: str) -> None:
-    def say_nothing(_reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
-        return None
+    async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while await reader.read(1000):
+            pass
+        writer.close()
 
     silent = await asyncio.start_server(say_nothing, "127.0.0.1", 0)
     port = silent.sockets[0].getsockname()[1]
