@@ -4,7 +4,7 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test install lint audit sbom fuzz format bench forge cluster messages requirements clean
+.PHONY: help demo test install lint audit sbom fuzz format bench siege forge cluster messages requirements clean
 
 PYTHON ?= python3
 VENV := .venv

@@ -27,6 +27,7 @@ from petition.web import server as web_server
 from petition.web.app import create_app
 from petition.web.connection import GuardedProtocol
 from petition.web.gateway import Gateway
+from petition.web.listening import listening
 from petition.worker import main
 from tests.captcha.installation import CHEAP, solve
 
@@ -166,6 +167,7 @@ def environment(folder: Path, database_url: str, port: int, **more: str) -> dict
         "SECRET_KEY": KEY,
         "CONTACT_PUBLIC_KEY": PUBLIC_KEY,
         "TRUSTED_PROXIES": "127.0.0.0/8",
+        "DATABASE_PATIENCE": "30",  # the machine of a test may be busy; tests/faults/ sets what a server has
         **more,
     }
 
@@ -215,7 +217,7 @@ async def serving(settings: Settings) -> AsyncIterator[Gateway]:
     server = _Server(config)
     # Signals are the test run's own.
     server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign, assignment]
-    with web_server.listening(settings) as sockets:
+    with listening(settings) as sockets:
         task = asyncio.create_task(server.serve(sockets))
         while not server.started:
             if task.done():

@@ -126,7 +126,7 @@ def test_curl_is_there_or_is_installed_or_missed(machine: Machine) -> None:
     assert machine.run("curl.sh").stderr == ""
 
 
-SERVERS = ("nginx", "caddy", "pgbouncer", "postfix")
+SERVERS = ("nginx", "caddy", "pgbouncer", "postfix", "systemd-analyze")
 
 
 def test_servers_are_there_or_are_installed_or_missed(machine: Machine) -> None:
@@ -134,8 +134,8 @@ def test_servers_are_there_or_are_installed_or_missed(machine: Machine) -> None:
     machine.has("id", "#!/bin/sh\necho 1000\n")
     missed = machine.run("servers.sh", SBIN="/nowhere")
     assert missed.returncode == 1
-    assert "apt-get install caddy pgbouncer postfix" in missed.stderr
-    machine.has("apt-get", APT_GET.format(folder=machine.folder, packages="caddy pgbouncer postfix"))
+    assert "apt-get install caddy pgbouncer postfix systemd" in missed.stderr
+    machine.has("apt-get", APT_GET.format(folder=machine.folder, packages="caddy pgbouncer postfix systemd"))
     assert machine.run("servers.sh", SBIN="/nowhere").returncode == 1  # not as root
     machine.has("id", "#!/bin/sh\necho 0\n")
     installed = machine.run("servers.sh", SBIN="/nowhere")

@@ -88,6 +88,8 @@ class StrictSession:
             middlewares=(_only_ok,),
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=TIMEOUT,
+            auto_decompress=False,  # a few compressed bytes may be gigabytes
+            headers={"accept-encoding": "identity"},
         )
 
     async def __aenter__(self) -> Self:

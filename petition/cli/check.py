@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
 from urllib.parse import urlsplit
 
-from petition.cli import check_database, check_mail_dns, check_mail_in, check_mirrors
+from petition.cli import check_database, check_machine, check_mail_dns, check_mail_in, check_mirrors
 from petition.core import i18n, service_urls
 from petition.core.errors import PetitionError
 from petition.core.relay_report import CERTIFICATE_DAYS
@@ -63,6 +63,8 @@ async def _findings(settings: Settings) -> AsyncIterator[tuple[str, str]]:
         yield "locales", str(error)
     for finding in unsafe(settings):
         yield "settings", finding
+    for finding in check_machine.findings(settings):
+        yield "machine", finding
     async for part, finding in _elsewhere(settings):
         yield part, finding
     for relay in settings.relays:

@@ -4,17 +4,19 @@ Nothing is asked where ``MX_RESOLVER`` is off, which it is on a loopback address
 """
 
 from collections.abc import AsyncIterator, Iterator
+from urllib.parse import urlsplit
 
 import dns.asyncresolver
 import dns.exception
 import dns.resolver
+import dns.reversename
 from dns.rdtypes.txtbase import TXTBase
 
 from petition.core import dkim_keys, mail_domains
 from petition.core.errors import PetitionError
 from petition.core.name_servers import LOOKUP_SECONDS, resolver_of
 from petition.core.sender import parse_sender
-from petition.core.service_urls import is_this_machine
+from petition.core.service_urls import is_onion, is_this_machine
 from petition.core.settings import Process, Settings
 
 MAX_SPF_LOOKUPS = 10  # RFC 7208, 4.6.4: above, the record counts as an error
@@ -75,6 +77,10 @@ class _Lookups:
             yield "DMARC", finding
         if not await self._takes_mail(domain):
             yield "MX", f"{domain} (MAIL_FROM) has no MX record and no address, so many receivers refuse it; add one"
+        host = urlsplit(settings.base_url).hostname or ""
+        if any(is_this_machine(relay.host) for relay in settings.relays) and not is_onion(settings.base_url):
+            async for finding in self._reverse(host):
+                yield "reverse name", finding
         bounces = settings.bounce_domain
         if bounces and not await self._takes_mail(bounces):
             yield "MX", f"{bounces} (BOUNCE_DOMAIN) has no MX record, so no bounce arrives; lead it to your mail server"
@@ -139,6 +145,17 @@ class _Lookups:
         )
         if not is_aligned:
             yield f"SPF of {envelope} (BOUNCE_DOMAIN) is not aligned with {domain}; take a name below that"
+
+    async def _reverse(self, host: str) -> AsyncIterator[str]:
+        """Yield what is wrong with the reverse names of a machine that sends mail to the mailboxes itself."""
+        addresses = [str(one) for kind in ("A", "AAAA") for one in await self._answers(host, kind)]
+        for address in addresses:
+            names = await self._answers(dns.reversename.from_address(address).to_text(), "PTR")
+            if not names:
+                yield (
+                    f"{address} ({host}) has no reverse name, and large receivers refuse mail from such an address;"
+                    " have the one who rents you the machine set it"
+                )
 
     async def _takes_mail(self, domain: str) -> bool:
         return any([await self._answers(domain, kind) for kind in ("MX", "A", "AAAA")])

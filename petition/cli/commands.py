@@ -39,13 +39,23 @@ def demo(arguments: Namespace) -> None:
 
 def serve(arguments: Namespace) -> None:
     """Serve the web until SIGTERM."""
-    from petition.web import server  # the server takes a while to import, and only this command needs it
-
     settings = replace(load(role=Process.WEB, port=arguments.port), host=arguments.host)
     logs.configure()
     with with_database(settings) as ready:
         asyncio.run(_look(ready))
-        server.run(ready, arguments.workers)
+        _serve(ready, arguments.workers)
+
+
+def _serve(settings: Settings, workers: int) -> None:
+    # The server takes a while to import, and where it runs in several processes this one does not need it.
+    if workers == 1:
+        from petition.web import server
+
+        server.run(settings)
+    else:
+        from petition.web import processes
+
+        processes.run(settings, workers)
 
 
 def worker(_arguments: Namespace) -> None:

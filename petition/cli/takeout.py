@@ -29,6 +29,7 @@ async def take(settings: Settings, file: Path, recipients: list[str], *, with_se
     secrets = secrets_of(settings) if with_secrets else {}
     begun = time.monotonic()
     rows = await taking.take(settings.database_url or "", file, recipients, settings.base_url, secrets)
+    await backups.note(settings.database_url or "")
     lines = [f"{file}: {sum(rows.values()):,} rows of {len(rows)} tables in {time.monotonic() - begun:.1f} s"]
     missing = [name for name in ("CONTACT_PRIVATE_KEY", "DKIM_PRIVATE_KEY") if name not in secrets]
     if not with_secrets:

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextvars import Context
 from typing import Generic, TypeVar
 
-from petition.core import metrics
+from petition.core import metrics, patience
 from petition.core.errors import Unavailable
 
 Item = TypeVar("Item")
@@ -32,8 +32,10 @@ class Batcher(Generic[Item, Result]):
         max_batch: int = 200,
         max_waiting: int = 2000,
         pause: float = 0.0,
+        patience: float | None = None,
     ) -> None:
         self._store = store
+        self._patience = patience  # seconds in which each batch, and each item, must be done
         self._pause = pause  # seconds before each batch, in which it grows: for items that can wait
         self._max_batch = max_batch
         self._max_waiting = max_waiting
@@ -43,7 +45,8 @@ class Batcher(Generic[Item, Result]):
     async def submit(self, item: Item) -> Result:
         """Store ``item`` in the next batch; return its result after the commit.
 
-        Raises ``Unavailable`` when too many items wait, or the database is lost.
+        Raises ``Unavailable`` when too many items wait, the database is lost, or it takes too long; whether an item
+        whose batch had begun is stored is then unknown.
         """
         if len(self._waiting) >= self._max_waiting:
             raise Unavailable("too many people are signing at the moment", retry_after=10)
@@ -52,7 +55,11 @@ class Batcher(Generic[Item, Result]):
         if self._running is None:
             # In a context of its own: the batch is not that of the request that happened to begin it.
             self._running = asyncio.create_task(self._run(), context=Context())
-        return await future
+        try:
+            async with asyncio.timeout(self._patience):
+                return await future  # cancelled by the time-out: it is left out if its batch has not begun
+        except TimeoutError:
+            raise Unavailable("the database takes too long") from None
 
     async def drain(self) -> None:
         """Wait until everything submitted has been stored, for a clean shutdown."""
@@ -64,8 +71,11 @@ class Batcher(Generic[Item, Result]):
             while self._waiting:
                 if self._pause:
                     await asyncio.sleep(self._pause)
-                batch, self._waiting = self._waiting[: self._max_batch], self._waiting[self._max_batch :]
-                await self._store_batch(batch)
+                waiting = [entry for entry in self._waiting if not entry[1].done()]
+                batch, self._waiting = waiting[: self._max_batch], waiting[self._max_batch :]
+                if batch:
+                    patience.begin(self._patience)
+                    await self._store_batch(batch)
         finally:
             self._running = None
 

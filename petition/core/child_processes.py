@@ -1,11 +1,9 @@
 """Starting child processes that end when the process that started them does, however that one ends."""
 
 import ctypes
-import multiprocessing
 import os
 import signal
 import sys
-import threading
 from collections.abc import Callable
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
@@ -29,18 +27,3 @@ def die_with_parent(number: signal.Signals) -> Callable[[], None] | None:
             os._exit(1)
 
     return ask
-
-
-def stop_with_parent() -> None:
-    """In a process of ``multiprocessing``: have it end as by SIGTERM when the one that started it is gone.
-
-    Else the web's processes would go on without the one that replaces and stops them, and hold the port.
-    """
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        threading.Thread(target=_stop_after, args=(parent,), daemon=True).start()
-
-
-def _stop_after(parent: multiprocessing.process.BaseProcess) -> None:
-    parent.join()
-    os.kill(os.getpid(), signal.SIGTERM)

@@ -181,7 +181,13 @@ def _parse(text: str | None) -> Address | None:
 
 
 def _embedded_ipv4(address: Address) -> ipaddress.IPv4Address | None:
-    """Return the IPv4 address in a mapped one (::ffff:0:0/96) or a NAT64's (64:ff9b::/96, RFC 6052)."""
+    """Return the IPv4 address in a mapped one (::ffff:0:0/96), a NAT64's (64:ff9b::/96, RFC 6052), or of 6to4.
+
+    Behind an address of 6to4 (2002::/16, RFC 3056) is a whole /48, which its owner would have beside the IPv4 address.
+    """
     number = int(address)
-    is_embedded = address.version == 6 and number >> 32 in (0xFFFF, 0x64FF9B << 64)
-    return ipaddress.IPv4Address(number & 0xFFFFFFFF) if is_embedded else None
+    if address.version != 6:
+        return None
+    if number >> 112 == 0x2002:
+        return ipaddress.IPv4Address(number >> 80 & 0xFFFFFFFF)
+    return ipaddress.IPv4Address(number & 0xFFFFFFFF) if number >> 32 in (0xFFFF, 0x64FF9B << 64) else None

@@ -11,14 +11,14 @@ import logging
 import ssl
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, nullcontext
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
-from petition.core import metrics, resources
+from petition.core import metrics, open_files, patience, resources
 from petition.core.errors import Locked, NotFound, PetitionError, Taken, Unavailable
 from petition.core.log_summaries import LogSummary
 from petition.core.service_urls import parse_database
@@ -31,6 +31,10 @@ Connection: TypeAlias = "asyncpg.Connection[Record] | PoolConnectionProxy[Record
 
 COMMAND_TIMEOUT = 15.0  # seconds; the slowest honest statement of the web takes a tenth of one
 ACQUIRE_TIMEOUT = 5.0
+LOCK_PART = 0.8  # of a web process's patience, for which a statement waits for a lock
+PROBE_PART = 0.6  # of it, in which the poll must be answered; after each that was not, the next one has twice as long
+MAX_PROBE = 4.0  # seconds
+GRACE = 0.2  # seconds more, in which a server that does answer cancels the statement
 HEAD_START = 0.3  # seconds in which one of several servers may answer before the next one is asked
 
 # Any number will do that no other advisory lock uses.
@@ -57,14 +61,74 @@ _REFUSES_WRITES = (asyncpg.DiskFullError, asyncpg.ReadOnlySQLTransactionError)
 REFUSAL_AGE = 30.0  # seconds
 # A pooler in transaction mode: the statement was prepared in another server than the one that is to run it.
 _POOLED = (asyncpg.InvalidSQLStatementNameError, asyncpg.DuplicatePreparedStatementError)
+DISK_FULL = "the database's disk is full"
+SILENT = "the database does not answer"
 POOLER = "a pooler stands before the database: add ?statement_cache_size=0 to DATABASE_URL"
 
 
-class Database:
-    """A pool of connections to one database. Connects at first use, so that reading from memory needs none."""
+class _Use:
+    """One use of a connection, which ends in time even if the server says nothing more.
 
-    def __init__(self, pool: "asyncpg.Pool[Record]") -> None:
+    First the task is cancelled where it waits, so that the driver asks the server to cancel the statement. If that is
+    not heard either, the connection is cut: rolling back and giving it back would wait as well.
+    """
+
+    def __init__(self, seconds: float | None) -> None:
+        self._loop = asyncio.get_running_loop()
+        self.began = self._loop.time()
+        self.timeout = asyncio.timeout(None)
+        self.conn: Any = None
+        self._timer = None if seconds is None else self._loop.call_later(seconds, self.expire)
+        self._is_over = False
+
+    @property
+    def seconds(self) -> float:
+        """How long it has taken so far."""
+        return self._loop.time() - self.began
+
+    def expire(self) -> None:
+        """End it now."""
+        if not self._is_over:
+            self._is_over = True
+            self.timeout.reschedule(self._loop.time())
+            self._timer = self._loop.call_later(GRACE, self._cut)
+
+    def _cut(self) -> None:
+        if self.conn is not None:
+            with suppress(asyncpg.InterfaceError):  # it was given back
+                self.conn.terminate()
+
+    def settle(self) -> None:
+        """Note that all is done: what is committed must not be called unavailable."""
+        if not self._is_over:
+            self._is_over = True
+            if self._timer is not None:
+                self._timer.cancel()
+
+    def end(self) -> float:
+        """Stop the timers; return how many seconds it took."""
+        self._is_over = True
+        if self._timer is not None:
+            self._timer.cancel()
+        return self.seconds
+
+
+class Database:
+    """A pool of connections to one database. Connects at first use, so that reading from memory needs none.
+
+    With a ``patience`` (seconds) it is the web's: once ``probe`` gets no answer, all uses are refused at once, and
+    those under way are ended, until it gets one again.
+    """
+
+    def __init__(self, pool: "asyncpg.Pool[Record]", patience: float | None = None) -> None:
         self._pool = pool
+        self.patience = patience
+        self.is_answering = True
+        self.silence = SILENT  # why not
+        self._answered_at = float("-inf")
+        self._failed_probes = 0
+        self._probe_limit = patience and patience * PROBE_PART
+        self._uses: set[_Use] = set()
         self._refusal = ""
         self._refused_at = float("-inf")
 
@@ -75,16 +139,14 @@ class Database:
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
-        """Lend a connection. Raises ``Unavailable`` when the server cannot be reached or goes away meanwhile."""
-        with lost_connections_are_unavailable():
-            try:
-                started = time.perf_counter()
-                async with self._pool.acquire(timeout=ACQUIRE_TIMEOUT) as conn:
-                    metrics.POOL_WAIT.observe(time.perf_counter() - started)
-                    yield conn
-            except _REFUSES_WRITES as error:
-                self._refusal, self._refused_at = _cause(error), time.monotonic()
-                raise
+        """Lend a connection, for as long as ``petition.core.patience`` says.
+
+        Raises ``Unavailable`` when the server cannot be reached, goes away meanwhile, or does not answer in time.
+        """
+        if not self.is_answering:
+            raise Unavailable(self.silence)
+        async with self._lend(patience.left()) as conn:
+            yield conn
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
@@ -92,6 +154,60 @@ class Database:
         async with self.connection() as conn, conn.transaction():
             yield conn
         self._refused_at = float("-inf")
+
+    @asynccontextmanager
+    async def probe(self, seconds: float | None = None) -> AsyncIterator[Connection]:
+        """Lend a connection also while all others are refused; what comes of it decides on that.
+
+        A server that is only slow has answered another use meanwhile. ``seconds`` may be a narrower limit than the
+        poll's. Raises as ``connection`` does.
+        """
+        limits = [limit for limit in (seconds, self._probe_limit) if limit is not None]
+        try:
+            async with self._lend(min(limits, default=None)) as conn:
+                yield conn
+        except Unavailable as error:
+            if self.patience is not None and self._probe_limit is not None:
+                self._probe_limit = max(self._probe_limit, min(self._probe_limit * 2, MAX_PROBE))
+                self._failed_probes += 1  # one may have met a connection that had been cut
+                is_away = self._failed_probes > 1 or str(error) == SILENT
+                if is_away and time.monotonic() - self._answered_at > self.patience:
+                    await self._refuse_all(str(error))
+            raise
+        self._failed_probes = 0
+        self.is_answering, self._probe_limit = True, self.patience and self.patience * PROBE_PART
+
+    @asynccontextmanager
+    async def _lend(self, seconds: float | None) -> AsyncIterator[Connection]:
+        use = _Use(seconds)
+        with lost_connections_are_unavailable():
+            try:
+                async with use.timeout:
+                    self._uses.add(use)
+                    use.conn = await self._pool.acquire(timeout=ACQUIRE_TIMEOUT)
+                    metrics.POOL_WAIT.observe(use.seconds)
+                    try:
+                        yield use.conn
+                        use.settle()
+                    finally:
+                        await self._pool.release(use.conn)
+                self._answered_at = time.monotonic()
+            except _REFUSES_WRITES as error:
+                self._refusal, self._refused_at = _cause(error), time.monotonic()
+                raise
+            except (asyncpg.PostgresConnectionError, asyncpg.InterfaceError):  # a restart has cut all others as well
+                await self._pool.expire_connections()
+                raise
+            finally:
+                self._uses.discard(use)
+                patience.spend(use.end())
+
+    async def _refuse_all(self, why: str) -> None:
+        """Refuse all uses from now on, end those under way, and use none of these connections again."""
+        self.is_answering, self.silence = False, why
+        for use in tuple(self._uses):
+            use.expire()
+        await self._pool.expire_connections()
 
     async def close(self) -> None:
         """Close every connection, waiting a little for those in use."""
@@ -147,6 +263,8 @@ def _note_trouble(word: str) -> None:
 
 def _cause(error: BaseException) -> str:
     """Return why the database cannot be used, and the cure, in words that quote no row and no password."""
+    if open_files.is_out(error):
+        return open_files.NONE_LEFT
     for kind, text, cause in _CAUSES:
         if isinstance(error, kind) and text in str(error):
             return cause
@@ -156,7 +274,7 @@ def _cause(error: BaseException) -> str:
 # By class, and by words of the message where the class says too little.
 _CAUSES: tuple[tuple[type[BaseException], str, str], ...] = (
     (asyncpg.ReadOnlySQLTransactionError, "", "the database is read-only: a standby, or default_transaction_read_only"),
-    (asyncpg.DiskFullError, "", "the database's disk is full"),
+    (asyncpg.DiskFullError, "", DISK_FULL),
     (asyncpg.TooManyConnectionsError, "", "the database takes no more connections: raise max_connections"),
     (asyncpg.QueryCanceledError, "", "the database cancelled a statement: raise its statement_timeout to 15 s or more"),
     (asyncpg.InsufficientPrivilegeError, "", "the user in DATABASE_URL must own the database and what is in it"),
@@ -166,6 +284,7 @@ _CAUSES: tuple[tuple[type[BaseException], str, str], ...] = (
         "the database cannot be reached: user or password in DATABASE_URL is wrong",
     ),
     (asyncpg.InvalidCatalogNameError, "", "the database cannot be reached: the server has none of that name"),
+    (TimeoutError, "", SILENT),
     (asyncpg.ProtocolViolationError, "startup parameter", POOLER),
     (
         asyncpg.ClientConfigurationError,
@@ -190,8 +309,8 @@ async def connect(url: str) -> "asyncpg.Connection[Record]":
 
 
 @asynccontextmanager
-async def opened(url: str, *, max_size: int = 10) -> AsyncIterator[Database]:
-    """Open a pool of at most ``max_size`` connections for the length of a process."""
+async def opened(url: str, *, max_size: int = 10, patience: float | None = None) -> AsyncIterator[Database]:
+    """Open a pool of at most ``max_size`` connections for the length of a process; ``patience``: see ``Database``."""
     pool = asyncpg.create_pool(
         connect=_connector(url),
         min_size=0,
@@ -201,10 +320,10 @@ async def opened(url: str, *, max_size: int = 10) -> AsyncIterator[Database]:
         reset=_nothing,
         command_timeout=COMMAND_TIMEOUT,
         max_inactive_connection_lifetime=300,
-        **_driver_options(url),
+        **_driver_options(url, lock_timeout=patience),
     )
     async with pool:
-        database = Database(pool)
+        database = Database(pool, patience)
         try:
             yield database
         finally:
@@ -291,15 +410,19 @@ class _PooledConnection(asyncpg.Connection):
         return nullcontext() if self.is_in_transaction() else self.transaction()
 
 
-def _driver_options(url: str) -> dict[str, Any]:
-    """Return the keyword arguments of the driver for ``DATABASE_URL``. Raises ``SettingsError``."""
+def _driver_options(url: str, lock_timeout: float | None = None) -> dict[str, Any]:
+    """Return the keyword arguments of the driver for ``DATABASE_URL``; seconds. Raises ``SettingsError``.
+
+    The server itself ends a wait for a lock, a little before we would: that costs no connection.
+    """
     address = parse_database(url)
     options: dict[str, Any] = {"dsn": address.url}
     if address.statement_cache_size is not None:
         options["statement_cache_size"] = address.statement_cache_size
     if address.is_pooled:  # poolers refuse start-up parameters that they do not know
         return options | {"server_settings": _SESSION, "connection_class": _PooledConnection}
-    return options | {"server_settings": {**_SESSION, "jit": "off"}}
+    limits = {} if lock_timeout is None else {"lock_timeout": f"{int(lock_timeout * LOCK_PART * 1000)}ms"}
+    return options | {"server_settings": {**_SESSION, "jit": "off", **limits}}
 
 
 async def _nothing(_conn: Any) -> None:
@@ -383,6 +506,28 @@ async def applied_number(conn: Connection) -> int:
 async def is_migrated(conn: Connection) -> bool:
     """Return whether every migration that this code brings has been applied."""
     return await applied_number(conn) >= schema_number()
+
+
+# More than this memory holds, so that it is written into the database's folder, and outside the write-ahead log.
+SMALL_MEMORY = "SET LOCAL work_mem = '64kB'"
+SPILL = """
+SELECT count(*) FROM (
+  SELECT md5(n::text) || repeat(' ', 480) AS line FROM generate_series(1, 1500) AS n ORDER BY md5(n::text) COLLATE "C"
+) AS sorted
+"""
+
+
+async def is_disk_full(conn: Connection) -> bool:
+    """Return whether the server has no room for some 750 KB more; costs it a few milliseconds."""
+    try:
+        async with conn.transaction():
+            await conn.execute(SMALL_MEMORY)
+            await conn.fetchval(SPILL)
+    except asyncpg.DiskFullError:
+        return True
+    except asyncpg.InsufficientResourcesError:  # temp_file_limit
+        return False
+    return False
 
 
 async def is_read_only(conn: Connection) -> bool:

@@ -54,6 +54,12 @@ class DecryptedContent(StrEnum):
     NAME = "name"  # a name, note or message, or a part of an import
 
 
+# Answers to what strangers type. Whether one has a name in it depends on whether the mailbox has signed, which an owner
+# could test with the public forms and this table. So each address counts with one name, decrypted or not.
+ANSWERS_TO_STRANGERS = frozenset(
+    {DecryptionPurpose.CONFIRMATION, DecryptionPurpose.REMINDER, DecryptionPurpose.LOST_LINK}
+)
+
 Key = tuple[int, date, DecryptionPurpose, DecryptedContent]
 
 # Workers that store at the same time wait for each other's rows in one order.
@@ -90,8 +96,12 @@ class DecryptionCounts:
     def add(self, letter_id: int | None, purpose: DecryptionPurpose, content: DecryptedContent) -> None:
         if purpose is DecryptionPurpose.OTHER:
             log.error("decrypted without a purpose")
+        contents = [content]
+        if purpose in ANSWERS_TO_STRANGERS:
+            contents = list(DecryptedContent) if content is DecryptedContent.ADDRESS else []
         with self._lock:
-            self._uses[letter_id or 0, datetime.now(UTC).date(), purpose, content] += 1
+            for one in contents:
+                self._uses[letter_id or 0, datetime.now(UTC).date(), purpose, one] += 1
 
     async def store(self, database: Database) -> bool:
         """Store what was added; return False. Raises ``Unavailable``, and keeps the counts then."""

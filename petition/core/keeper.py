@@ -24,6 +24,7 @@ from petition.core.quotas import DayKey
 if TYPE_CHECKING:
     import aiohttp
 
+CERTIFICATE_EXPIRED = 10  # OpenSSL's X509_V_ERR_CERT_HAS_EXPIRED
 TIMEOUT = 0.9  # seconds: a form that meets a keeper which hangs waits for two requests at most
 REST = 0.5  # seconds after a failure in which nothing is asked
 LOOK_AGAIN = 2.0  # seconds between two looks whether the installation has been switched to a keeper
@@ -270,6 +271,9 @@ NO_KEEPER = KeeperClient(None)
 
 def _cause(error: BaseException) -> str:
     if isinstance(error, ssl.SSLError) or isinstance(error.__cause__, ssl.SSLError):
+        links = (error, error.__cause__, getattr(error, "certificate_error", None))
+        if any(getattr(link, "verify_code", None) == CERTIFICATE_EXPIRED for link in links):
+            return "the keeper's certificate has expired: renew it, and restart `petition keeper`"
         return "the keeper's certificate is not believed: add ca=FILE to KEEPER_URL"
     return f"{AWAY} ({type(error).__name__})"
 

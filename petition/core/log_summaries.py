@@ -7,7 +7,24 @@ from collections.abc import Mapping
 
 INTERVAL = 60.0  # seconds
 
+clock = time.monotonic
 Extras = tuple[tuple[str, object], ...]
+
+
+class LineBudget:
+    """Lets so many lines a second through."""
+
+    def __init__(self, lines: int) -> None:
+        self._lines = lines
+        self._left = lines
+        self._second = -1
+
+    def take(self) -> bool:
+        """Return whether a line may be written now."""
+        if (second := int(clock())) != self._second:
+            self._second, self._left = second, self._lines
+        self._left -= 1
+        return self._left >= 0
 
 
 class LogSummary:

@@ -27,6 +27,7 @@ EXTRAS = frozenset(
         "count",
         "host",
         "job",
+        "limit",
         "migration",
         "ms",
         "pid",
@@ -49,7 +50,6 @@ MAX_FRAMES = 12
 _ADDRESS = re.compile(r"[^\s<>\"'(),;:]+@[^\s<>\"'(),;:]+")
 _VALUES = re.compile(r"[\n\r<({\['\"%=:]")  # what follows one of these may be a value
 _PROCESS = re.compile(r"\[([0-9]{1,10})\]")
-_DIED = re.compile(r"Child process [0-9]+ died")
 _QUIET = {
     "uvicorn.access": None,
     "aiosmtplib": logging.WARNING,
@@ -91,8 +91,6 @@ class JsonFormatter(logging.Formatter):
         }
         if (request := request_ids.current.get()) is not None:
             line["request"] = request
-        if _DIED.fullmatch(str(line["message"])):  # the server says so at "info"
-            line["level"] = "warning"
         line |= {name: _plain(value) for name, value in vars(record).items() if name in EXTRAS}
         if record.exc_info and record.exc_info[1] is not None:
             line |= describe(record.exc_info[1])
@@ -119,7 +117,7 @@ def _message(record: logging.LogRecord) -> str:
 
 
 def _with_numbers(record: logging.LogRecord) -> str:
-    """Return another logger's message with those values that are a process's number: "Child process 4711 died"."""
+    """Return another logger's message with those values that are a process's number: "Started server process 4711"."""
     text = str(record.msg)
     if record.args and all(type(value) is int for value in record.args):
         text = record.getMessage()

@@ -84,6 +84,8 @@ MAIL_OLDEST_OF_KIND = Gauge(
 )
 BOUNCES = Gauge("petition_bounces", "Mails that came back within 7 days, by kind", ["kind"])
 
+LAST_BACKUP = Gauge("petition_last_backup_timestamp_seconds", "When the last backup or takeout was made")
+
 JOBS_OPEN = Gauge("petition_worker_jobs_open", "Long jobs that a worker has to do or is doing", ["kind"])
 STEPS = Counter(CELLS, "petition_worker_steps_total", "Steps of the worker's jobs, by result", ["task", "result"])
 LAST_STEP = Gauge("petition_worker_last_step_timestamp_seconds", "When a job last did a step or had none", ["task"])
@@ -94,6 +96,23 @@ LAST_CHORE = Gauge(
 CHORE_SECONDS = Gauge("petition_worker_chore_seconds", "How long a scheduled task took when it last ran", ["task"])
 
 FAMILIES: Sequence[Family] = [value for value in globals().values() if isinstance(value, Family)]
+
+# Known from the beginning, so that an alert sees the first one.
+for _cause in (
+    "away",
+    "timeout",
+    "locked",
+    "disk_full",
+    "read_only",
+    "statement_too_slow",
+    "too_many_connections",
+    "out_of_memory",
+):
+    DATABASE_ERRORS.labels(_cause)
+for _reason in ("too_many", "slow_head", "slow_body", "not_read"):
+    CONNECTIONS_CLOSED.labels(_reason)
+for _result in ("hit", "rendered", "stale"):
+    PAGES.labels(_result)
 
 
 class _Exposed(Collector):

@@ -42,6 +42,7 @@ NAMES = frozenset(
         "CONTACT_PRIVATE_KEY",
         "CONTACT_PUBLIC_KEY",
         "CONTROLLER",
+        "DATABASE_PATIENCE",
         "DATABASE_URL",
         "DATA_DIR",
         "DKIM_PRIVATE_KEY",
@@ -79,6 +80,9 @@ NAMES = frozenset(
     }
 )
 
+PATIENCE = 1.5  # seconds in which the web answers a form that the database does not let through
+MIN_PATIENCE, MAX_PATIENCE = 0.5, 60.0
+
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
@@ -114,6 +118,7 @@ class Settings:
     controller: str | None  # None: this installation's organizers (loopback only)
     metrics_token: str | None = field(repr=False)
     locales_dir: Path
+    database_patience: float = PATIENCE  # seconds
     mx_resolver: MxResolver | None = None  # None: mail hosts are not looked up
     dkim_private_key: str | None = field(default=None, repr=False)  # one or two, as PEM; the worker's only
     dkim_selector: str = DEFAULT_SELECTOR
@@ -200,6 +205,7 @@ def load(environ: Mapping[str, str] | None = None, *, role: Process, port: int |
         controller=controller,
         metrics_token=reader.secret("METRICS_TOKEN"),
         locales_dir=Path(reader.text("LOCALES_DIR") or resources.folder("locales")),
+        database_patience=_database_patience(reader),
         mx_resolver=read_mx_resolver(reader, is_loopback=loopback),
         dkim_private_key=read_dkim_private_key(reader, own) if role is Process.WORKER else None,
         dkim_selector=read_dkim_selector(reader),
@@ -227,9 +233,11 @@ def _timestamp_urls(reader: EnvironmentReader) -> tuple[str, ...]:
 def _is_web_address(url: str) -> bool:
     try:
         parts = urlsplit(url)
+        _ = parts.port
     except ValueError:
         return False
-    return parts.scheme in {"http", "https"} and bool(parts.hostname) and "@" not in parts.netloc
+    is_plain = not (parts.query or parts.fragment or "@" in parts.netloc)
+    return parts.scheme in {"http", "https"} and bool(parts.hostname) and is_plain
 
 
 _HOST = re.compile(r"\[[0-9a-f:.]+\]|[a-z0-9_-]+(?:\.[a-z0-9_-]+)*")
@@ -286,6 +294,15 @@ def _database_url(reader: EnvironmentReader) -> str | None:
     if url is not None:
         parse_database(url, reader.environ)
     return url
+
+
+def _database_patience(reader: EnvironmentReader) -> float:
+    text = reader.text("DATABASE_PATIENCE")
+    if text is None:
+        return PATIENCE
+    if not re.fullmatch(r"[0-9]{1,2}(\.[0-9])?", text) or not MIN_PATIENCE <= float(text) <= MAX_PATIENCE:
+        raise SettingsError(f"DATABASE_PATIENCE must be seconds between 0.5 and 60, like 1.5, not {text!r}")
+    return float(text)
 
 
 def _secret_keys(reader: EnvironmentReader, own: Secrets | None) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ from petition.core.errors import BadToken
 from petition.core.ids import AddresseeId, LetterId, MessageId, QuestionId, SignatureId
 
 _TWO_IDS = struct.Struct(">iq")  # letter, signature
+_SOLVED = struct.Struct(">i16sqh?")  # letter, nonce, when it expires (seconds), price, drawn
 _ANSWER = struct.Struct(">iih?")  # letter, addressee, number of the link, mailed
 CODE_DIGITS = 6
 MARK_DIGITS = 10
@@ -35,7 +36,18 @@ class Tokens:
                 key_derivation="none",
                 digest_method=hashlib.sha256,
             )
-            for purpose in ("signature", "never", "second", "preview", "reply", "updates", "answer", "package", "audit")
+            for purpose in (
+                "signature",
+                "never",
+                "second",
+                "preview",
+                "reply",
+                "updates",
+                "answer",
+                "package",
+                "audit",
+                "again",
+            )
         }
         self._code_keys = [derive(secret, "code") for secret in secrets_newest_first]
         self._mark_keys = [derive(secret, "answer-mark") for secret in secrets_newest_first]
@@ -114,6 +126,18 @@ class Tokens:
         """Return the id of the letter. Raises ``BadToken``."""
         letter_id, _ = self._read_pair("package", token)
         return LetterId(letter_id)
+
+    def for_again(self, letter_id: LetterId, nonce: bytes, expires_at: int, price: int, *, drawn: bool) -> str:
+        """Return the token in a form that could not be stored: the challenge (16 bytes) that came with it is solved."""
+        return self._make("again", _SOLVED.pack(letter_id, nonce, expires_at, price, drawn))
+
+    def read_again(self, token: str) -> tuple[LetterId, bytes, int, int, bool]:
+        """Return (letter, nonce, when it expires, price, drawn?). Raises ``BadToken``."""
+        payload = self._read("again", token)
+        if len(payload) != _SOLVED.size:
+            raise BadToken("this form is not complete")
+        letter_id, nonce, expires_at, price, drawn = _SOLVED.unpack(payload)
+        return LetterId(letter_id), nonce, expires_at, price, drawn
 
     def for_never(self, suppression_digest: bytes) -> str:
         """Return the token of a "never mail me again" link: it holds a keyed digest of the address."""

@@ -41,7 +41,13 @@ class Stamper:
 
         An authority that fails is asked again with the next step. Raises ``Unavailable``.
         """
-        async with aiohttp.ClientSession(timeout=TIMEOUT, cookie_jar=aiohttp.DummyCookieJar()) as session:
+        # Bodies are taken as they are: a few compressed bytes may be gigabytes.
+        async with aiohttp.ClientSession(
+            timeout=TIMEOUT,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,
+            headers={"accept-encoding": "identity"},
+        ) as session:
             for url in self._urls:
                 await self._stamp_by(session, url)
         async with self._database.transaction() as conn:
@@ -71,13 +77,17 @@ async def stamp(session: aiohttp.ClientSession, url: str, content: bytes) -> byt
     request = TimestampRequestBuilder().data(content).hash_algorithm(HashAlgorithm.SHA256).build()
     headers = {"content-type": QUERY, "accept": REPLY}
     async with session.post(url, data=request.as_bytes(), headers=headers, allow_redirects=False) as answer:
-        body = await answer.content.read(MAX_BODY)
-        if answer.status != 200 or not answer.content.at_eof():
+        if answer.status != 200:
             raise BadStamp(f"status {answer.status}")
-    response = decode_timestamp_response(body)
+        body = bytearray()
+        async for part in answer.content.iter_any():
+            body += part
+            if len(body) > MAX_BODY:
+                raise BadStamp("too long")
+    response = decode_timestamp_response(bytes(body))
     if response.status not in (PKIStatus.GRANTED, PKIStatus.GRANTED_WITH_MODS):
         raise BadStamp("not granted")
     info = response.tst_info
     if info.nonce != request.nonce or info.message_imprint.message != hashlib.sha256(content).digest():
         raise BadStamp("an answer to another question")
-    return body
+    return bytes(body)

@@ -1,7 +1,8 @@
 """How many mails are answered: per mailbox and day, and per hour all those together that prove nothing.
 
 A mail costs its sender nothing, and its "From" may be a stranger's. So a mailbox gets few answers a day, and mails
-without a valid signature share one small budget (docs/decisions/mail-in.md).
+without a valid signature share one small budget (docs/decisions/mail-in.md). What a mail proves counts apart from what
+anyone may have written: forged mails cannot use up what the mailbox's owner has.
 """
 
 import hashlib
@@ -45,6 +46,11 @@ class MailBudget:
         )
 
     @property
+    def _writer(self) -> str:
+        """Return whose answers and tries of codes count together: the mailbox's, or those in its name."""
+        return f"{self.name}|proven" if self.is_proven else self.name
+
+    @property
     def drawn(self) -> Quota:
         return self.day.hourly("drawn-letter", str(self.letter_id))
 
@@ -64,13 +70,13 @@ class MailBudget:
 
     async def allows_code(self, conn: Connection, limit: int) -> bool:
         """Count a try of a mailed code, right or wrong, before it is compared."""
-        quota = self.day.daily("mail-in-code", f"{self.letter_id}|{self.name}")
+        quota = self.day.daily("mail-in-code", f"{self.letter_id}|{self._writer}")
         return (await quotas.spend(conn, {quota: 1}))[quota.key] <= limit
 
     async def allows_answer(self, conn: Connection, kind: Answer, once: str) -> bool:
         """Count an answer; return whether it may go out. With ``once``, the same one goes out once a day only."""
-        in_all = self.day.daily("mail-in-mailbox", self.name)
-        text = f"{self.letter_id}|{self.name}|{kind}|{hashlib.sha256(once.encode()).hexdigest()}"
+        in_all = self.day.daily("mail-in-mailbox", self._writer)
+        text = f"{self.letter_id}|{self._writer}|{kind}|{hashlib.sha256(once.encode()).hexdigest()}"
         of_kind = self.day.daily("mail-in-answer", text)
         used = await quotas.spend(conn, {in_all: 1, of_kind: 1})
         limit = 1 if once else MAX_OF_KIND.get(kind, self.limits.mailbox)

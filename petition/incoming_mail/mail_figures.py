@@ -9,6 +9,7 @@ from petition.incoming_mail import bounce_queries
 
 BOUNCE_DAYS = 7
 
+BACKED_UP_AT = "SELECT backed_up_at FROM installation"
 JOBS = """
 SELECT (SELECT count(*) FROM intake WHERE state IN ('reading', 'checking', 'importing', 'undoing', 'redoing'))
          AS import,
@@ -22,6 +23,8 @@ async def read(conn: Connection) -> None:
     """Set what the workers noted of relays and mail: a worker that is down must be seen here, too."""
     await _read_queue(conn)
     await _read_relays(conn)
+    if (backed_up_at := await conn.fetchval(BACKED_UP_AT)) is not None:
+        metrics.LAST_BACKUP.set(backed_up_at.timestamp())
     metrics.BOUNCES.clear()
     for row in await bounce_queries.counts(conn, BOUNCE_DAYS):
         metrics.BOUNCES.set(row["number"], row["kind"])

@@ -20,6 +20,7 @@ from petition.core.keeper_settings import KeeperListener
 from petition.keeper.counts import LIMITED, PURPOSE, REFUSED, KeeperCounts
 from petition.keeper.digests import RateLimit, SecondKey
 from petition.keeper.settings import KeeperSettings
+from petition.keeper.strangers import SECONDS, Strangers
 
 MAX_BODY = 256 * 1024
 MAX_VALUES = 1000
@@ -41,6 +42,7 @@ class KeeperServer:
         self._key = SecondKey(settings.key)
         self._limit = RateLimit(settings.limit)
         self._settings = settings
+        self.strangers = Strangers()
         self.counts = KeeperCounts(settings.counts_file)
 
     def app(self) -> web.Application:
@@ -59,6 +61,8 @@ class KeeperServer:
             self.counts.add(REFUSED, 0)
             headers = {"www-authenticate": 'Basic realm="keeper"'}
             return _text(HTTPStatus.UNAUTHORIZED, "the token is wrong", headers)
+        if request.path != "/health":
+            self.strangers.admit(request.transport)
         return await handler(request)
 
     def _is_allowed(self, authorization: str) -> bool:
@@ -162,29 +166,42 @@ async def run(settings: KeeperSettings, stop: asyncio.Event) -> None:
     server = KeeperServer(settings)
     runner = web.AppRunner(server.app(), access_log=None, handle_signals=False, shutdown_timeout=2.0)
     await runner.setup()
+    listening: asyncio.Server | None = None
     try:
-        await _site(runner, settings.listener)
+        assert runner.server is not None  # noqa: S101 - set up above
+        listening = await _listen(server.strangers.watching(runner.server), settings.listener)
         log.info("keeper started")
         while not stop.is_set():
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), STORE_INTERVAL)
             server.counts.store()
     finally:
+        if listening is not None:
+            listening.close()
         await runner.cleanup()
         server.counts.store()
     log.info("keeper stopped")
 
 
-async def _site(runner: web.AppRunner, listener: KeeperListener) -> None:
+async def _listen(make_protocol: Callable[[], asyncio.Protocol], listener: KeeperListener) -> asyncio.Server:
+    """Listen where the settings say. Raises ``SettingsError``."""
+    loop = asyncio.get_running_loop()
     try:
         if listener.socket is not None:
             listener.socket.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            await web.UnixSite(runner, str(listener.socket)).start()
-            return
+            return await loop.create_unix_server(make_protocol, listener.socket)
         context = None
         if listener.certificate is not None:
             context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
             context.load_cert_chain(listener.certificate, listener.certificate_key)
-        await web.TCPSite(runner, listener.host, listener.port, ssl_context=context).start()
+        handshake = None if context is None else SECONDS
+        return await loop.create_server(
+            make_protocol,
+            listener.host,
+            listener.port,
+            ssl=context,
+            ssl_handshake_timeout=handshake,
+            reuse_address=True,
+        )
     except (OSError, ssl.SSLError) as error:
         raise SettingsError(f"the keeper cannot listen: {error.strerror or error}") from None

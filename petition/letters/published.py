@@ -147,6 +147,20 @@ class PublishedLetters:
         """Return the letters that take no more signatures, newest first. Raises ``Unavailable``."""
         return [await self.get(slug) for slug in (await self._in_order(are_open=False))[:limit]]
 
+    async def part(self, start: int, length: int) -> tuple[list[PublishedLetter], list[PublishedLetter]]:
+        """Return the (open, other) letters of a part of the list, which has all open ones first, the newest at the top.
+
+        Raises ``Unavailable``.
+        """
+        slugs = await self._in_order(are_open=True), await self._in_order(are_open=False)
+        first = slugs[0][start : start + length]
+        others = slugs[1][max(start - len(slugs[0]), 0) : max(start + length - len(slugs[0]), 0)]
+        return [await self.get(slug) for slug in first], [await self.get(slug) for slug in others]
+
+    async def number(self) -> int:
+        """Return how many letters there are. Raises ``Unavailable``."""
+        return len(await self._in_order(are_open=True)) + len(await self._in_order(are_open=False))
+
     async def _in_order(self, *, are_open: bool) -> Sequence[str]:
         if self._statuses.polled_at is None:
             await self.refresh_now()
@@ -194,7 +208,7 @@ class PublishedLetters:
 
     async def _read(self) -> tuple[Look, list[LetterStatus]]:
         """Return what has moved since the last look: all of it if that was another server's."""
-        async with self._database.connection() as conn:
+        async with self._database.probe() as conn:
             look = await status_queries.look(conn, self._statuses.look)
             if look.follows(self._statuses.look):
                 rows = await status_queries.statuses_of(conn, look.moved) if look.moved else []
@@ -220,6 +234,8 @@ class PublishedLetters:
         A letter published a moment ago by another process must not be a 404; and however many wild addresses are asked
         for, they cost ``1 / SPACING`` looks a second at most, and each of them waits for two looks at most.
         """
+        if not self._database.is_answering:  # ``watch`` asks again and again
+            raise Unavailable(self._database.silence)
         if self._next_poll is None:
             self._next_poll = asyncio.create_task(self._refresh_soon())
             self._next_poll.add_done_callback(_ignore_result)
@@ -276,6 +292,8 @@ class PublishedLetters:
                 metrics.SIGNATURES.set(counts.organizations, slug, "organization")
 
     async def _reload(self, status: LetterStatus, old: Letter | None) -> Letter:
+        if old is not None and old.id == status.id and not self.is_database_up:
+            return old
         try:
             async with self._database.connection() as conn:
                 letter = await read(conn, self._wrapper, status.id)

@@ -21,6 +21,7 @@ from petition.core.name_servers import resolver_of
 PATIENCE = 3.0  # seconds for one domain
 MAX_AGE, MAX_AGE_OF_FAILURE = 3600.0, 60.0  # seconds
 CAPACITY = 10_000  # domains
+IPV6_PREFIX = 48  # bits: what a customer gets
 UNANSWERED = "unanswered"  # in place of a host: the domain's name servers do not answer us, while others do
 
 
@@ -88,12 +89,23 @@ class MailHosts:
         return MailHost(None, ProviderClass.OWN)
 
     async def _address_of(self, resolver: dns.asyncresolver.Resolver, name: str) -> str | None:
-        """Return the lowest address of a host: one machine may have a name for each of its domains."""
+        """Return the lowest address of a host: one machine may have a name for each of its domains.
+
+        Of a host that has IPv6 only, the lowest /48: one machine has very many addresses there.
+        """
         try:
             answer = await resolver.resolve(f"{name}.", "A")
+            return str(min(ipaddress.IPv4Address(record.to_text()) for record in answer))
+        except (dns.resolver.NoAnswer, dns.resolver.NXDOMAIN):
+            pass
         except dns.exception.DNSException:
             return None
-        return str(min(ipaddress.ip_address(record.to_text()) for record in answer))
+        try:
+            answer = await resolver.resolve(f"{name}.", "AAAA")
+        except dns.exception.DNSException:
+            return None
+        lowest = min(ipaddress.IPv6Address(record.to_text()) for record in answer)
+        return str(ipaddress.IPv6Network((lowest, IPV6_PREFIX), strict=False))
 
     async def _without_answer(self, resolver: dns.asyncresolver.Resolver) -> MailHost:
         """Tell a domain that does not answer us from name servers that are away."""

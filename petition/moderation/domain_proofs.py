@@ -30,6 +30,11 @@ MAX_BODY = 8 * 1024  # bytes of the file
 HTTPS = 443
 USER_AGENT = "petition (checks that an organization names a letter)"
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
+# All that is given out for the Internet (RFC 4291, 2.4); other prefixes have meanings inside of networks, which the
+# standard library does not know all of: translators' own, site-local, IPv4-compatible, segment routing.
+_GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")
+_DOCUMENTATION = ipaddress.ip_network("3fff::/20")
+_RELAYS = ipaddress.ip_network("192.88.99.0/24")  # former anycast of 6to4
 _WORDS = re.compile(r"[\s=;,\"'<>]+")
 
 
@@ -52,8 +57,12 @@ class DomainProof:
 def is_public(address: str) -> bool:
     """Return whether an IP address is one of the public Internet."""
     ip = ipaddress.ip_address(address)
-    inner = _inner_address(ip) if isinstance(ip, ipaddress.IPv6Address) else None
-    return ip.is_global and not ip.is_multicast and (inner is None or inner.is_global)
+    if isinstance(ip, ipaddress.IPv4Address):
+        return ip.is_global and not ip.is_multicast and ip not in _RELAYS
+    inner = _inner_address(ip)
+    if inner is not None:
+        return is_public(str(inner))
+    return ip.is_global and ip in _GLOBAL_UNICAST and ip not in _DOCUMENTATION
 
 
 def _inner_address(ip: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:

@@ -6,7 +6,7 @@ last answer counts. The signature's state never moves by it.
 
 from collections.abc import Mapping
 
-from petition.core import audit_log, email_addresses
+from petition.core import access_journal, audit_log, email_addresses
 from petition.core.audit_log import Actor
 from petition.core.database import Connection
 from petition.core.email_addresses import BadAddress
@@ -19,10 +19,12 @@ from petition.signatures import counting
 from petition.signatures.signals import is_own_domain
 
 PURPOSE = "second"
+MAX_QUESTIONS = 20  # an hour, organizer and letter: the address is typed, and its owner asked for nothing
 YES, NO = "second", "second_no"  # in signature.signals
 
 OTHER_DOMAIN = N_("This address is not on the website’s domain.")
 NO_WEBSITE = N_("This organization gave no website.")
+TOO_MANY = N_("You have asked many addresses in the last hour. Try again later.")
 
 ENQUEUE = """
 INSERT INTO outbox (letter, purpose, digest, sealed, lang, details)
@@ -64,6 +66,8 @@ async def ask(
         raise Refused(NO_WEBSITE, "second")
     if not is_own_domain(mailbox.domain, website):
         raise Refused(OTHER_DOMAIN, "second")
+    if await access_journal.add(conn, "mail.second", actor.organizer_id, actor.letter_id) > MAX_QUESTIONS:
+        raise Refused(TOO_MANY, "second")
     canonical = email_addresses.canonical(mailbox, email_addresses.NEWEST)
     digest = await keeper.digest(keys, canonical, KeeperPurpose.DESK)
     await conn.execute(ENQUEUE, actor.letter_id, signature_id, digest, sealer.seal(mailbox.address))

@@ -19,7 +19,7 @@ from petition.signatures.counting import CountChange
 from petition.signatures.flags import flags_of
 from petition.signatures.forms import LEFT_OUT
 from petition.signatures.model import Counts, Kind, SignatureState, Visibility
-from petition.signatures.signals import DRAWN
+from petition.signatures.signals import DRAWN, as_counted
 from petition.signatures.stored_names import NAMED, StoredNames, names_to_store
 
 Key = tuple[LetterId, SignatureId]
@@ -68,7 +68,7 @@ class Confirming:
     def __init__(self, database: Database, limits: Limits | None = None) -> None:
         self._database = database
         self._limits = limits or Limits()
-        self._batcher: Batcher[ConfirmRequest, Confirmation] = Batcher(self._store)
+        self._batcher: Batcher[ConfirmRequest, Confirmation] = Batcher(self._store, patience=database.patience)
         # A button pressed twice is answered as the first time: the browser shows the answer to the second press.
         self._recent: dict[Key, Confirmation] = {}
 
@@ -132,6 +132,12 @@ class _Signature:
     @property
     def key(self) -> Key:
         return self.row["letter"], self.row["id"]
+
+    @property
+    def signals(self) -> dict[str, object] | None:
+        """Its signals; a form that waited since an earlier version may have a partner that it must not have."""
+        signals: dict[str, object] | None = self.row["signals"]
+        return as_counted(signals) if self.fields["visibility"] == Visibility.COUNTED else signals
 
     @property
     def flags(self) -> str:
@@ -213,7 +219,7 @@ def _columns_to_add(signature: _Signature) -> tuple[Any, ...]:
         stored.city,
         stored.name_key,
         stored.private,
-        row["signals"],
+        signature.signals,
         row["network"],
         row["domain"],
         row["mail_host"],
@@ -252,7 +258,8 @@ async def _count(conn: Connection, added: Sequence[_Signature]) -> dict[Key, Con
     for signature in added:
         row = signature.row
         if not signature.is_held:
-            changes[row["letter"]] += CountChange.of_signature(row, signature.fields["visibility"])
+            counted_row = {"id": row["id"], "kind": row["kind"], "signals": signature.signals}
+            changes[row["letter"]] += CountChange.of_signature(counted_row, signature.fields["visibility"])
             counted[row["letter"]].append(signature)
     counts = await counting.apply_all(conn, changes)
     return {

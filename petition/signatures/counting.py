@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time
+from typing import Any
 
 from petition.core.database import Connection, Record
 from petition.core.ids import LetterId, OrganizationId, PartnerId, TallyId
@@ -152,7 +153,7 @@ class CountChange:
     @classmethod
     def of_signature(
         cls,
-        row: Record,
+        row: Record | Mapping[str, Any],
         visibility: str,
         *,
         import_number: int | None = None,
@@ -184,6 +185,12 @@ class CountChange:
     def of_visibility(cls, before: str, after: str) -> "CountChange":
         """Return the change by a person who counts, and changes who may see the name."""
         return cls(hidden=(after != Visibility.PUBLIC) - (before != Visibility.PUBLIC))
+
+    @classmethod
+    def without_partner(cls, row: Record) -> "CountChange":
+        """Return the change by a person who counts, and from now on for no partner (``signals.as_counted``)."""
+        partner = (row["signals"] or {}).get(PARTNER)
+        return cls(partners={(PartnerId(partner), Kind.PERSON): -1} if isinstance(partner, int) else {})
 
     @classmethod
     def of_entries(

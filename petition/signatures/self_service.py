@@ -381,6 +381,9 @@ async def store(
     # The count may stay the same (one name hides while another appears), but the letter's cached page has the name.
     revision = letter.names_in_search and visibility is Visibility.PUBLIC
     change = CountChange.of_visibility(row["visibility"], visibility)
+    if visibility is Visibility.COUNTED:
+        change += CountChange.without_partner(row)
+    revision = revision or bool(change.partners)
     await counting.apply(conn, letter.id, change, revision=revision, purge=row["visibility"] == Visibility.PUBLIC)
 
 

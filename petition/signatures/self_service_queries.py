@@ -23,6 +23,7 @@ STORE_NAMES = """
 UPDATE signature SET visibility = $3::visibility, name = $4, affiliation = $5, city = $6, "position" = $7,
        name_key = $8, private = $9, sealed = $10, employer = $11,
        country = CASE WHEN $3::visibility = 'counted' THEN NULL ELSE country END,
+       signals = CASE WHEN $3::visibility = 'counted' THEN nullif(signals - 'partner', '{}') ELSE signals END,
        visible_until = CASE WHEN $3::visibility = 'public' THEN visible_until END,
        hide_as = CASE WHEN $3::visibility = 'public' THEN hide_as END
 WHERE letter = $1 AND id = $2

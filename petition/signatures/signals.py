@@ -18,7 +18,7 @@ from petition.core.text_cleaning import letters_of
 from petition.signatures.model import Kind
 from petition.signatures.names import problem_of_person
 
-PARTNER = "partner"  # the key of a registered partner's id
+PARTNER = "partner"  # the key of a registered partner's id; never of a signature that is only counted
 DOMAIN = "domain"  # the key of ``domain_digests``
 DRAWN = "drawn"  # true if a picture was read above a limit: the signature waits for a moderator
 
@@ -49,6 +49,11 @@ def signals_of(
         signals["free_mail"] = mailbox.domain in FREE_MAIL
     signals |= of_names(tuple(names), kind)
     return {key: True for key, value in signals.items() if value} or None
+
+
+def as_counted(signals: Mapping[str, object] | None) -> dict[str, object] | None:
+    """Return the signals of one that is only counted: a link made for one person would say who it is."""
+    return {key: value for key, value in (signals or {}).items() if key != PARTNER} or None
 
 
 def host_of(website: str) -> str | None:

@@ -115,7 +115,7 @@ class Signing:
         self._database = database
         self._limits = limits
         self._sealer = sealer
-        self._batcher: Batcher[SignRequest, SignOutcome] = Batcher(self._store)
+        self._batcher: Batcher[SignRequest, SignOutcome] = Batcher(self._store, patience=database.patience)
 
     async def submit(self, request: SignRequest) -> SignOutcome:
         """Store ``request`` unless it is rejected. Returns after the commit. Raises ``Unavailable``."""

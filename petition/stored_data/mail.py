@@ -117,6 +117,10 @@ TABLES = (
         words.NO_END,
         (Reader.PROGRAM,),
         _ABOUT,
-        (clear("one", words.NUMBERS), secret("wrapped_suppression_key", N_("a key"))),
+        (
+            clear("one", words.NUMBERS),
+            secret("wrapped_suppression_key", N_("a key")),
+            clear("backed_up_at", words.NUMBERS),
+        ),
     ),
 )

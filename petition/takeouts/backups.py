@@ -10,13 +10,21 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from petition.core import partitions as layouts
-from petition.core.database import Connection, applied_number, connect, migrate, schema_number
+from petition.core.database import (
+    Connection,
+    applied_number,
+    connect,
+    is_read_only,
+    migrate,
+    schema_number,
+)
 from petition.core.encryption import Wrapper
 from petition.core.errors import PetitionError, SettingsError
 from petition.core.stored_keys import check_secret
 from petition.postgres.clients import Clients, find_clients, libpq
 
 MAGIC = b"PGDMP"  # the first octets of a dump in PostgreSQL's custom format
+NOTE = "UPDATE installation SET backed_up_at = now()"
 _NAME = re.compile(r"petition-\d{8}T\d{6}Z\.dump")
 _FIRST_WITH_TRANSACTION_TIMEOUT = 17  # its pg_restore sets that, which older servers do not know
 _DUMPED_FROM = re.compile(r"; +Dumped from database version: (\d+)")
@@ -49,7 +57,18 @@ async def write(url: str, folder: Path, keep: int | None = None) -> Backup:
         _sync(folder)
     finally:
         unfinished.unlink(missing_ok=True)
+    await note(url)
     return Backup(path, path.stat().st_size, _delete_older(folder, keep))
+
+
+async def note(url: str) -> None:
+    """Note that there is a backup, unless the server is a standby. Raises ``Unavailable``."""
+    conn = await connect(url)
+    try:
+        if not await is_read_only(conn):
+            await conn.execute(NOTE)
+    finally:
+        await conn.close()
 
 
 def is_dump(path: Path) -> bool:

@@ -77,14 +77,15 @@ def create_app(settings: Settings) -> Gateway:
     """Build the whole application. Raises ``SettingsError`` if a catalogue cannot be read."""
     metrics.say_what_runs(version(), schema_number())
     renderer = Renderer(i18n.load(settings.locales_dir), settings.base_url, settings.controller)
-    pages, notices, streams = PageCache(), InstallationNotices(), CountStreams(settings)
+    pages, notices = PageCache(settings.database_patience), InstallationNotices()
+    streams = CountStreams(settings)
     pages.key_header = key_header if settings.shared_caches.caches else None
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[dict[str, Any]]:
         if settings.database_url is None:
             raise SettingsError("the application needs a database; `petition serve` starts one")
-        async with opened(settings.database_url) as database:
+        async with opened(settings.database_url, patience=settings.database_patience) as database:
             services = build_services(settings, database, renderer, pages, notices, streams)
             forms.prepare()
             gc.freeze()  # scanning the long-lived objects again and again took 5 % of a busy server
@@ -126,6 +127,7 @@ def build_services(
         letters.on_taken_down(purge)
         letters.on_names_hidden(purge)  # stale copies too, which are served while the database is down
     letters.on_taken_down(cards.purge)
+    pages.is_up = lambda: letters.is_database_up
     streams.attach(letters)
     return Services(
         settings=settings,

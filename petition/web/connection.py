@@ -21,7 +21,7 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from petition.core import metrics
-from petition.core.client_networks import ONION_NETWORK, ClientNetwork, of_circuit, of_client, prefixes_of_peer
+from petition.core.client_networks import ONION_NETWORK, ClientNetwork, is_in, of_circuit, of_client, prefixes_of_peer
 from petition.core.settings import Network
 from petition.web import proxy_line
 from petition.web.connection_limits import OpenConnections
@@ -68,6 +68,7 @@ class GuardedProtocol(HttpToolsProtocol):
     trusted: ClassVar[Sequence[Network]] = ()
     onion_port: ClassVar[int | None] = None  # Tor's listener
     open_connections: ClassVar[OpenConnections] = OpenConnections()
+    is_draining: ClassVar[bool] = False  # the server is about to end: each response is the last one of its connection
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Count the connection, at the cost of another one if there are too many, and start the head's timer."""
@@ -83,6 +84,8 @@ class GuardedProtocol(HttpToolsProtocol):
         self._framing = self._feeds = self._fed_at_begin = self._chunks = self.received = 0
         self.prefixes = prefixes_of_peer(self.client[0], tuple(self.trusted)) if self.client else ()
         self.open_connections.add(self)
+        if (own := transport.get_extra_info("socket")) is not None:
+            self.open_connections.spare_files(own.fileno())
         metrics.CONNECTIONS.set(len(self.open_connections))
         self._start_timer()
         if self.onion_port is not None:
@@ -300,10 +303,14 @@ class GuardedProtocol(HttpToolsProtocol):
     def can_use_fast_path(self) -> bool:
         """True for HTTP/1.1 keep-alive without upgrade, unanswered earlier request or backpressure."""
         cycle: RequestResponseCycle | None = self.cycle
-        if (cycle is not None and not cycle.response_complete) or self.flow.write_paused:
+        if (cycle is not None and not cycle.response_complete) or self.flow.write_paused or self.is_draining:
             return False
         parser = self.parser
         return parser.get_http_version() == "1.1" and parser.should_keep_alive() and not parser.should_upgrade()
+
+    def is_of_proxy(self) -> bool:
+        """Return whether it was a trusted proxy that connected."""
+        return self.client is not None and is_in(self.client[0], tuple(self.trusted))
 
     def cached_reply(self) -> tuple[bytes, bytes] | None:
         cached_response: CachedReply | None = getattr(self.app, "cached_response", None)

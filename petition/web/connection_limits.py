@@ -5,6 +5,7 @@ in all, requests whose body has not arrived, and responses that are not read.
 """
 
 import heapq
+import logging
 import resource
 import sys
 from collections import Counter
@@ -12,9 +13,13 @@ from collections.abc import Iterable
 from typing import Protocol
 
 from petition.core import metrics
+from petition.core.log_summaries import LogSummary
 
+log = logging.getLogger(__name__)
+evictions = LogSummary(log, "too many connections")
 MAX_CONNECTIONS = 8_000  # of one process; uvicorn would answer 503 at 10,000
-OTHER_FILES = 200  # open files that are no client's: libraries, the database
+OTHER_FILES = 200  # open files that are no client's, at most half of all: libraries, the database
+SPARE_FILES = 32  # that stay free, at most an eighth of all: for the database, and to answer the next client
 MAX_PER_NETWORK = 500  # open at once from one IPv4 address or IPv6 /64: mobile carriers have thousands behind one
 MAX_UNFINISHED = 1_000  # requests whose body is still arriving, each with up to 128 KB in memory
 MAX_UNREAD = 1_000  # connections with more than 32 KB that the client does not read
@@ -64,6 +69,13 @@ class OpenConnections:
             self._evict(self._all, self._limit)
         self._all[connection] = None
 
+    def spare_files(self, number: int) -> None:
+        """Close connections if ``number``, the lowest free descriptor a moment ago, is among the last ones."""
+        files = max_files()
+        if number >= files - min(SPARE_FILES, files // 8):
+            idle = [connection for connection in self._all if connection.idle_since() is not None]
+            self._evict(idle[:-1], len(idle))  # without the newest
+
     def discard(self, connection: Evictable) -> None:
         """Forget a connection that is closed."""
         if connection not in self._all:
@@ -105,6 +117,7 @@ class OpenConnections:
         for connection in heapq.nsmallest(max(1, limit // SHARE), group, key=self._rank):
             self.discard(connection)
             metrics.CONNECTIONS_CLOSED.labels("too_many").inc()
+            evictions.note()
             connection.evict()
 
     def _rank(self, connection: Evictable) -> tuple[bool, list[int], bool, float]:
@@ -122,12 +135,17 @@ class OpenConnections:
 
 def max_connections() -> int:
     """Return how many connections may be open beside those that listen to a count."""
-    return min(MAX_CONNECTIONS, (max_files() - OTHER_FILES) // 2)
+    return min(MAX_CONNECTIONS, _client_files() // 2)
 
 
 def max_streams() -> int:
     """Return how many may listen to a count: for them there is a file each, beside those of all other connections."""
-    return max_files() - OTHER_FILES - max_connections()
+    return _client_files() - max_connections()
+
+
+def _client_files() -> int:
+    files = max_files()
+    return files - min(OTHER_FILES, files // 2)
 
 
 def max_files() -> int:

@@ -186,6 +186,8 @@ class CountStreams:
         is_current = (b"last-event-id", channel.id) in scope["headers"]
         first = b"retry: %d\n\n" % random.randint(*RETRY) + self._first_event(listener, is_current=is_current)  # noqa: S311
         listener.begin(connection, self._head, first)
+        if self._is_stopped:
+            listener.end()
         self._push_if_changed(channel)
         return True
 
@@ -239,7 +241,7 @@ class CountStreams:
 
     def _channel(self, slug: str) -> Channel | None:
         """Return the letter's channel, with the newest count unless a push is scheduled."""
-        if self._is_stopped or self._letters is None or self._letters.counts(slug) is None:
+        if self._letters is None or self._letters.counts(slug) is None:
             return None
         channel = self._channels.setdefault(slug, Channel(slug))
         if channel.pushing is None:
@@ -296,7 +298,10 @@ class CountStreams:
                 await _in_batches(expired, Listener.end)
 
     def stop(self) -> None:
-        """End every stream and admit no more: a server that shuts down waits for open responses."""
+        """End every stream, and each new one after the count: a server that shuts down waits for open responses.
+
+        A browser that is refused would not come again, to another process.
+        """
         self._is_stopped = True
         for channel in self._channels.values():
             for listener in tuple(channel.listeners):

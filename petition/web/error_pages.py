@@ -10,6 +10,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from petition.core import open_files, request_ids
 from petition.core.errors import (
     BadToken,
     Gone,
@@ -22,11 +23,14 @@ from petition.core.errors import (
     Unavailable,
 )
 from petition.core.i18n import N_, pick_language
+from petition.core.log_summaries import LineBudget
 from petition.moderation.filters import UNKNOWN_FILTER, UnknownFilter
-from petition.web import http, shared_addresses
+from petition.web import http, send_again, shared_addresses
 from petition.web.desk import page, visit
+from petition.web.request_counts import route_of
 
 log = logging.getLogger(__name__)
+_refusal_lines = LineBudget(20)
 
 STATUS: Mapping[type[Exception], int] = {
     Gone: 410,  # before NotFound, its base class
@@ -40,6 +44,7 @@ STATUS: Mapping[type[Exception], int] = {
     Refused: 422,
 }
 
+SAFE = {"GET", "HEAD", "OPTIONS"}
 FOR_PROGRAMS = ("/api/", "/badge/", "/oembed")
 
 TEXTS: Mapping[int, tuple[str, str]] = {
@@ -104,7 +109,11 @@ async def domain(request: Request, error: Exception) -> Response:
         return await unexpected(request, error)
     if status == HTTPStatus.NOT_FOUND and (redirect := await shared_addresses.redirect(request)):
         return redirect
+    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+        note_refusal(request, error)
     headers = {"retry-after": str(error.retry_after)} if isinstance(error, TooMany | Unavailable | Paused) else {}
+    if isinstance(error, Unavailable) and (page := await _form_again(request, error)) is not None:
+        return page
     if isinstance(error, Gone):
         return _page(request, status, headers, TAKEN_DOWN)
     if isinstance(error, UnknownFilter):
@@ -116,6 +125,22 @@ async def domain(request: Request, error: Exception) -> Response:
     return _page(request, status, headers)
 
 
+def note_refusal(request: Request, error: Exception) -> None:
+    """Log that a request is answered with 503, so that its number can be found; not in a flood."""
+    if "refused" not in request.scope and isinstance(error, Unavailable) and _refusal_lines.take():
+        log.warning("request not answered", exc_info=error, extra={"route": route_of(request.scope), "status": 503})
+
+
+async def _form_again(request: Request, error: Unavailable) -> Response | None:
+    """Return the page that holds a form which could not be stored; None if there is none, or for programs."""
+    if request.method in SAFE or f"{request.url.path}/".startswith(FOR_PROGRAMS):
+        return None
+    response = await send_again.form_page(request, 503, error.retry_after)
+    if response is not None:
+        response.headers["retry-after"] = str(error.retry_after)
+    return response
+
+
 async def client_left(_request: Request, _error: Exception) -> Response:
     """Answer a client that has closed its connection before its body was read: with nothing, to no one."""
     return Response(status_code=400)
@@ -123,14 +148,10 @@ async def client_left(_request: Request, _error: Exception) -> Response:
 
 async def unexpected(request: Request, error: Exception) -> Response:
     """Answer any other error with a 500; the log has the route and the traceback, never the data."""
-    log.error("request failed", exc_info=error, extra={"route": _route(request)})
+    if open_files.is_out(error):
+        return await domain(request, Unavailable(open_files.NONE_LEFT))
+    log.error("request failed", exc_info=error, extra={"route": route_of(request.scope), "status": 500})
     return _page(request, 500, {})
-
-
-def _route(request: Request) -> str:
-    """Return the pattern of the route, never the path: it may contain a token."""
-    route = request.scope.get("route")
-    return str(getattr(route, "path", "none"))
 
 
 def _page(
@@ -154,7 +175,8 @@ def _page(
         response = page.error_page(request, status, title, message, headers.get("retry-after"))
     else:
         retry_after = int(seconds) if seconds.isdigit() else None
-        error_text = http.ErrorText(language.gettext(title), language.gettext(message), reason, retry_after)
+        has_number = status >= HTTPStatus.INTERNAL_SERVER_ERROR and "refused" not in request.scope
+        error_text = http.ErrorText(language.gettext(title), language.gettext(message), reason, retry_after, has_number)
         response = http.error_page(request, status, error_text)
     response.headers.update(headers)
     return response
@@ -165,6 +187,8 @@ def problem(status: int, title: str, detail: str | None = None) -> JSONResponse:
     body: dict[str, Any] = {"type": "about:blank", "title": title, "status": status}
     if detail:
         body["detail"] = detail
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR and (number := request_ids.current.get()) is not None:
+        body["request"] = number
     headers = {
         "access-control-allow-origin": "*",
         "access-control-expose-headers": "Retry-After",

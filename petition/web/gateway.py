@@ -13,7 +13,7 @@ from typing import Any
 
 from starlette.routing import BaseRoute
 
-from petition.core import request_ids
+from petition.core import patience, request_ids
 from petition.core.client_networks import ClientNetwork
 from petition.core.errors import Unavailable
 from petition.core.settings import Settings
@@ -48,7 +48,8 @@ LINKS = {  # the purpose of the token in a mailed link
     "never": "never",
     "preview": "preview",
 }
-LETTER_LINKS = {"unsubscribe": "updates", "answer": "answer"}  # likewise, below a letter's address
+# Likewise, below a letter's address.
+LETTER_LINKS = {"unsubscribe": "updates", "answer": "answer", "audit": "audit", "package": "package"}
 LINK = re.compile(
     rf"/[a-z]{{2,3}}(?:_[A-Z]{{2}})?/(?:({'|'.join(LINKS)})|[a-z0-9-]{{3,64}}/({'|'.join(LETTER_LINKS)}))"
     r"/([\w.~-]{1,200})(?:/data\.json)?",
@@ -86,6 +87,7 @@ class Gateway:
         self._common = common_headers(settings)
         self._html = html_headers(settings, css_hash)
         self._close_after_page = settings.close_after_page
+        self._patience = settings.database_patience
         self._public_queue, self._desk_queue = RenderQueue(), RenderQueue()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -95,6 +97,7 @@ class Gateway:
             return
         started = perf_counter()
         host, accept_encoding, if_none_match = _request_headers(scope["headers"])
+        self._limit_waiting(scope)
         network = self._listeners.identify(scope, host)
         if network is None or not self._listeners.accepts(scope, host):
             scope["refused"] = 421
@@ -129,6 +132,14 @@ class Gateway:
             await self._app(scope, receive, self._adding_headers(scope, send, statuses))
         finally:
             self._counts.count(scope, statuses[0] if statuses else LEFT, perf_counter() - started)
+
+    def _limit_waiting(self, scope: Scope) -> None:
+        """Limit how long this request may wait for the database, in each use for a page, in all for a form.
+
+        The desk has long acts: the driver's limit holds for them, and the server's for a lock.
+        """
+        if not scope["path"].startswith(DESK):
+            patience.begin(self._patience, is_total=scope["method"] not in SAFE)
 
     def cached_response(
         self, method: bytes, url: bytes, headers: list[Header], *, is_onion: bool
@@ -196,6 +207,8 @@ class Gateway:
         async def sending(message: Message) -> None:
             if message["type"] == "http.response.start":
                 statuses.append(message["status"])
+                if message["status"] >= 500 and (number := request_ids.current.get()) is not None:
+                    message["headers"] = [*message["headers"], (b"x-request-id", number.encode())]
                 message["headers"] = self._add_missing_headers(list(message["headers"]))
                 if self._pages.key_header is not None:
                     _add_key(message["headers"], self._pages.key_header, scope)

@@ -3,47 +3,94 @@
 import asyncio
 import contextlib
 import hmac
+import time
 from datetime import UTC, datetime, timedelta
+from functools import cache
 
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
-from petition.core import database, stored_keys
+from petition.core import database, open_files, stored_keys
 from petition.core import metrics as figures
+from petition.core.client_networks import is_trusted
 from petition.core.database import Connection
 from petition.core.encryption import Wrapper
 from petition.core.errors import SettingsError, Unavailable
+from petition.core.version import version
 from petition.incoming_mail import mail_figures
-from petition.web import http
+from petition.web import http, shutdown
 from petition.web.services import Services
 
-READY_TIMEOUT = 2.0  # seconds: load balancers wait no longer
+READY_TIMEOUT = 1.0  # seconds for the database; load balancers wait for two
+ROOM_AGE = 10.0  # seconds for which there is room on the disk
 NO_STORE = {"cache-control": "no-store"}
 
 
-async def alive(_request: Request) -> Response:
+async def alive(request: Request) -> Response:
+    """Answer 200 as long as this process serves; 503 if it is about to stop and a proxy should turn to another one."""
+    if is_trusted(request.client.host if request.client else "", http.services_of(request).settings.trusted_proxies):
+        shutdown.notice.note_probe()
+    if shutdown.notice.is_stopping:
+        return PlainTextResponse("stopping\n", 503, NO_STORE)
     return PlainTextResponse("alive\n", headers=NO_STORE)
 
 
 async def ready(request: Request) -> Response:
-    """Answer 200 if people can sign: the database is reachable, migrated, writable and ours; else 503 and why."""
+    """Answer 200 if people can sign: the database answers, is migrated, writable and ours; else 503 and why.
+
+    The second line says which version answers.
+    """
     services = http.services_of(request)
     async with services.throttle.probe_slot(http.network_of(request)):
         trouble = await _check(services)
+    if shutdown.notice.is_stopping:
+        trouble = "stopping"
     if trouble:
-        return PlainTextResponse(f"{trouble}\n", 503, NO_STORE | {"retry-after": "5"})
-    return PlainTextResponse("ready\n", headers=NO_STORE)
+        return PlainTextResponse(f"{trouble}\n{_what_runs()}\n", 503, NO_STORE | {"retry-after": "5"})
+    return PlainTextResponse(f"ready\n{_what_runs()}\n", headers=NO_STORE)
+
+
+@cache
+def _what_runs() -> str:
+    return f"version {version()}, schema {database.schema_number()}"
 
 
 async def _check(services: Services) -> str | None:
-    trouble = services.database.recent_refusal
+    pool = services.database
+    if not open_files.are_left():
+        return open_files.NONE_LEFT
+    if not pool.is_answering:  # the poll asks again and again
+        return f"no database: {pool.silence}"
     try:
-        async with asyncio.timeout(READY_TIMEOUT), services.database.connection() as conn:
-            return await _trouble(conn, services.wrapper) or trouble
-    except (Unavailable, TimeoutError):
-        return "no database"
+        return await _ask(services)
+    except Unavailable as error:
+        return open_files.NONE_LEFT if str(error) == open_files.NONE_LEFT else f"no database: {error}"
+
+
+async def _ask(services: Services) -> str | None:
+    """Return what the database says is wrong; ask again if a connection was cut meanwhile. Raises ``Unavailable``."""
+    until = time.monotonic() + READY_TIMEOUT
+    with contextlib.suppress(Unavailable):
+        return await _ask_once(services, READY_TIMEOUT)
+    return await _ask_once(services, max(until - time.monotonic(), 0.0))
+
+
+async def _ask_once(services: Services, seconds: float) -> str | None:
+    pool = services.database
+    async with pool.probe(seconds) as conn:
+        return await _trouble(conn, services.wrapper) or pool.recent_refusal or await _room(services, conn)
+
+
+async def _room(services: Services, conn: Connection) -> str | None:
+    """Return what is wrong with the disk, if nothing has been written yet that would have said so."""
+    if time.monotonic() - services.room.seen_at < ROOM_AGE:
+        return None
+    if await database.is_disk_full(conn):
+        return database.DISK_FULL
+    services.room.seen_at = time.monotonic()
+    return None
 
 
 async def _trouble(conn: Connection, wrapper: Wrapper) -> str | None:

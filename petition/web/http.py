@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
+from petition.core import request_ids
 from petition.core.client_networks import ClientNetwork
 from petition.core.database import Record
 from petition.core.errors import NotFound
@@ -24,6 +25,7 @@ from petition.web.multipart import MultipartForm
 from petition.web.page_cache import PUBLIC, CachedResponse, Header, build_response
 from petition.web.services import Services
 
+NUMBER = "request-number"  # in a rendered error page, where that of the request goes
 MAX_BYTES = 64 * 1024  # of a body on public routes
 MAX_FIELDS = 60
 BODY_TIMEOUT = 20.0  # seconds for a body to arrive
@@ -31,18 +33,24 @@ MAX_DISCARDED = 64 * 1024 * 1024  # bytes of a body that is read for the client'
 DISCARD_TIMEOUT = 10.0  # seconds until its next piece arrives
 DISCARD_SECONDS = 120.0  # for all of it
 
+_BODY = "petition.body"  # in the ASGI scope
+
 HTML = b"text/html; charset=utf-8"
 URL_SAFE = ":/%#?=@[]!$&'()*+,;"  # not escaped in a path (RFC 3986, 2.2); "%" because escapes stay
 _ESCAPES = re.compile(rb"(?:%[0-9A-Fa-f]{2})+")
 
 
 class ErrorText(NamedTuple):
-    """The text of an error page. ``reason`` is (language, text by an organizer), ``retry_after`` is in seconds."""
+    """The text of an error page. ``reason`` is (language, text by an organizer), ``retry_after`` is in seconds.
+
+    ``has_number``: the page has the request's number, by which the log has what happened.
+    """
 
     title: str
     message: str
     reason: tuple[str, str] = ("", "")
     retry_after: int | None = None
+    has_number: bool = False
 
 
 def services_of(request: Request) -> Services:
@@ -92,9 +100,12 @@ async def form_of(request: Request, max_bytes: int = MAX_BYTES) -> dict[str, str
 
 async def body_of(request: Request, max_bytes: int, seconds: float | None = None) -> bytes:
     """Return the body. Raises 413 above ``max_bytes``, 408 after ``seconds`` (BODY_TIMEOUT)."""
+    if (body := request.scope.get(_BODY)) is not None and len(body) <= max_bytes:
+        return bytes(body)
     try:
         async with asyncio.timeout(seconds or BODY_TIMEOUT):  # wait_for would start a task for every form
-            return await _body(request, max_bytes)
+            body = request.scope[_BODY] = await _body(request, max_bytes)  # for the page that lets it be sent again
+            return body
     except TimeoutError:
         raise HTTPException(408) from None
 
@@ -198,8 +209,13 @@ def page(request: Request, name: str, status: int = 200, /, **extra: object) -> 
 def error_page(request: Request, status: int, text: ErrorText) -> Response:
     """Answer with an error page, rendered once per text."""
     services, lang = services_of(request), lang_of(request)
-    coding = coding_for(request)
-    body = _error(services.renderer, lang, status, text, tuple(_banners(request, lang, None)), coding)
+    coding, banners = coding_for(request), tuple(_banners(request, lang, None))
+    if text.has_number:
+        page = _error(services.renderer, lang, status, text, banners, Coding.IDENTITY)
+        number = (request_ids.current.get() or "").encode()
+        body = compress(page.replace(NUMBER.encode(), number), coding)
+    else:
+        body = _error(services.renderer, lang, status, text, banners, coding)
     return _uncached(request, "error.html", body, status, coding)
 
 
@@ -207,7 +223,15 @@ def error_page(request: Request, status: int, text: ErrorText) -> Response:
 def _error(
     renderer: Renderer, lang: str, status: int, text: ErrorText, banners: tuple[tuple[str, str], ...], coding: Coding
 ) -> bytes:
-    variables = {**text._asdict(), "status": status, "here": "/", "canonical": None, "banners": banners}
+    number = NUMBER if text.has_number else None
+    variables = {
+        **text._asdict(),
+        "request_number": number,
+        "status": status,
+        "here": "/",
+        "canonical": None,
+        "banners": banners,
+    }
     return compress(renderer.render("error.html", lang, **variables).encode(), coding)
 
 

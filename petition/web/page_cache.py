@@ -1,7 +1,7 @@
 """Pages cached as bytes: the same for every client, rendered again when their data has changed.
 
 A page is rendered and compressed once per change, then served without a template, a query or a framework. While the
-database is down, stale copies are served.
+database is down or slow, stale copies are served, and no reader waits for it.
 """
 
 import asyncio
@@ -14,6 +14,7 @@ from typing import NamedTuple, Protocol
 
 from petition.core import metrics
 from petition.core.errors import Unavailable
+from petition.core.settings import PATIENCE
 from petition.web.content_codings import Coding, best_coding, compress, compress_hard
 
 Header = tuple[bytes, bytes]
@@ -27,6 +28,7 @@ WITH_NAMES = b"public, max-age=0, s-maxage=1"
 _NOT_MODIFIED_HEADERS = (b"cache-control", b"etag", b"vary", b"access-control-")
 ALL = ""  # the group of pages that show more than one letter
 MAX_AGE = 5.0  # seconds a ``dated`` response is served
+HURRY = 0.05  # of the seconds a form may wait for the database: what a reader waits who can have a stale copy
 PAUSE = 0.1  # seconds at least between two invalidations by single signatures
 LASTING = 10.0  # seconds unchanged after which a page is worth compressing harder
 MAX_PAGES = 4000  # the oldest is evicted first
@@ -163,8 +165,10 @@ def _lines(status: bytes, headers: Iterable[Header]) -> bytes:
 
 @dataclass(slots=True, eq=False)
 class _Render:
-    """A render under way, and what has become of its group meanwhile."""
+    """A render under way, since when (the loop's time), and what has become of its group meanwhile."""
 
+    began: float
+    task: asyncio.Task[CachedResponse] = field(init=False)
     is_outdated: bool = False
     is_purged: bool = False
 
@@ -175,8 +179,10 @@ class PageCache:
     That is a letter's slug, or ``list_group`` of it, or ``ALL``.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, patience: float = PATIENCE) -> None:
         self.key_header: Callable[[str], Header] | None = None  # of a group, for shared caches
+        self.is_up: Callable[[], bool] = lambda: True  # is there a database to render from?
+        self._hurry = patience * HURRY
         self.fresh: dict[str, CachedResponse] = {}
         self._stale: dict[str, CachedResponse] = {}  # all pages, the fresh ones too
         self._tiers: dict[CacheTier, dict[str, None]] = {tier: {} for tier in CacheTier}  # oldest first
@@ -186,8 +192,12 @@ class PageCache:
         self._groups: dict[str, set[str]] = defaultdict(set)
         self._group_of: dict[str, str] = {}
         self._renders: dict[str, set[_Render]] = defaultdict(set)  # those under way, by group
-        self._render_locks: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._current: dict[str, _Render] = {}  # that of each page which is not outdated
         self._pausing: dict[str, bool] = {}  # groups that were invalidated a moment ago; True if again meanwhile
+
+    def __contains__(self, key: str) -> bool:
+        """Whether there is a copy, be it stale."""
+        return key in self._stale
 
     def invalidate(self, group: str) -> None:
         """Have every page of ``group`` rendered again when it is next requested."""
@@ -246,41 +256,86 @@ class PageCache:
     ) -> CachedResponse:
         """Return the page under ``key``, rendered if need be; once, however many clients request it meanwhile.
 
-        A ``dated`` page contains the time it was rendered and expires after ``MAX_AGE``. Raises what ``render`` raises,
-        except ``Unavailable`` if there is a stale copy.
+        A ``dated`` page contains the time it was rendered and expires after ``MAX_AGE``. While the database is down or
+        slow, a stale copy is returned; the page is rendered nevertheless, for those who come later. Raises what
+        ``render`` raises, except ``Unavailable`` if there is a stale copy.
         """
-        async with self._render_locks[key]:
-            if (page := self.fresh.get(key)) is not None:
-                return page
-            under_way = _Render()
-            self._renders[group].add(under_way)
-            try:
-                page = self._with_key(await render(), group)
-            except Exception as error:
-                if key not in self._stale:
-                    self._render_locks.pop(key, None)  # else locks of addresses without a page would accumulate
-                elif isinstance(error, Unavailable):
-                    metrics.PAGES.labels("stale").inc()
-                    return self._stale[key]
-                raise
-            finally:
-                self._end(under_way, group)
-            metrics.PAGES.labels("rendered").inc()
-            if under_way.is_purged:  # it may show what has to disappear
-                return page
-            earlier = self._stale.get(key)
-            if earlier is not None and earlier == page:
-                page = earlier  # its codings are made, perhaps the hard one
-            self._store(key, group, tier, page)
-            if not under_way.is_outdated:
-                self.fresh[key] = page
-                self._groups[group].add(key)
-            if dated:
-                self._dated.add(key)
+        if (page := self.fresh.get(key)) is not None:
             return page
+        if key in self._stale and not self.is_up():
+            metrics.PAGES.labels("stale").inc()
+            return self._stale[key]
+        running, is_own = self._current.get(key), False
+        if running is None or running.is_outdated:
+            running, is_own = self._begin(key, group, render, tier, dated=dated), True
+        task = running.task
+        if key in self._stale:
+            await asyncio.wait([task], timeout=running.began + self._hurry - asyncio.get_running_loop().time())
+            is_late = not task.done() or isinstance(task.exception(), Unavailable)
+            if is_late and (stale := self._stale.get(key)) is not None:  # a purge meanwhile has left none
+                metrics.PAGES.labels("stale").inc()
+                return stale
+        try:
+            return await asyncio.shield(task)
+        except Unavailable:
+            raise
+        except Exception:
+            if is_own:
+                raise
+        return await self.get(key, group, render, tier, dated=dated)  # what another client is refused for
 
-    def _end(self, render: "_Render", group: str) -> None:
-        self._renders[group].discard(render)
+    def _begin(
+        self,
+        key: str,
+        group: str,
+        render: Callable[[], Awaitable[CachedResponse]],
+        tier: CacheTier,
+        *,
+        dated: bool,
+    ) -> _Render:
+        running = self._current[key] = _Render(asyncio.get_running_loop().time())
+        self._renders[group].add(running)
+        running.task = asyncio.create_task(self._render(key, group, render, tier, running, dated=dated))
+
+        def end(task: asyncio.Task[CachedResponse]) -> None:
+            self._end(running, key, group)
+            if not task.cancelled():
+                task.exception()  # retrieved, though all who asked may have left
+
+        running.task.add_done_callback(end)
+        return running
+
+    async def _render(
+        self,
+        key: str,
+        group: str,
+        render: Callable[[], Awaitable[CachedResponse]],
+        tier: CacheTier,
+        running: _Render,
+        *,
+        dated: bool,
+    ) -> CachedResponse:
+        """Render the page and store it, unless something on it was taken back meanwhile."""
+        page = self._with_key(await render(), group)
+        metrics.PAGES.labels("rendered").inc()
+        # Purged: it may show what has to disappear. Or a later one was quicker.
+        if running.is_purged or (running.is_outdated and key in self.fresh):
+            return page
+        earlier = self._stale.get(key)
+        if earlier is not None and earlier == page:
+            page = earlier  # its codings are made, perhaps the hard one
+        self._store(key, group, tier, page)
+        if not running.is_outdated:
+            self.fresh[key] = page
+            self._groups[group].add(key)
+        if dated:
+            self._dated.add(key)
+        return page
+
+    def _end(self, running: _Render, key: str, group: str) -> None:
+        if self._current.get(key) is running:
+            del self._current[key]
+        self._renders[group].discard(running)
         if not self._renders[group]:
             del self._renders[group]
 
@@ -313,4 +368,3 @@ class PageCache:
         if (group := self._group_of.pop(key, None)) is not None and group in self._groups:
             self._groups[group].discard(key)
         self.fresh.pop(key, None)
-        self._render_locks.pop(key, None)

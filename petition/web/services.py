@@ -1,6 +1,6 @@
 """What a web process builds once, and every view uses."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from petition.captcha import Captchas
 from petition.core.database import Database
@@ -23,6 +23,13 @@ from petition.web.count_stream import CountStreams
 from petition.web.page_cache import PageCache
 from petition.web.share_card_cache import CardCache
 from petition.web.throttle import Throttle
+
+
+@dataclass(slots=True)
+class Room:
+    """When the database was last seen to have room on its disk (monotonic seconds)."""
+
+    seen_at: float = float("-inf")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,3 +56,4 @@ class Services:
     signing: Signing
     confirming: Confirming
     throttle: Throttle
+    room: Room = field(default_factory=Room)

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from types import FrameType
 
@@ -37,3 +38,29 @@ def on_signal(callback: Callable[[], None]) -> Iterator[None]:
         for number, handler in previous.items():
             if signal.getsignal(number) is handle:
                 signal.signal(number, handler)
+
+
+PROBED_WITHIN = 10.0  # seconds since a program has asked how this process is
+
+
+class Notice:
+    """Whether this process is about to stop: its answers about its health say so, and a proxy turns to another one."""
+
+    def __init__(self) -> None:
+        self.is_stopping = False
+        self._asked_at = float("-inf")
+
+    def note_probe(self) -> None:
+        """Note that a proxy asks."""
+        self._asked_at = time.monotonic()
+
+    @property
+    def is_probed(self) -> bool:
+        """Return whether a proxy asks again and again."""
+        return time.monotonic() - self._asked_at < PROBED_WITHIN
+
+    def give(self) -> None:
+        self.is_stopping = True
+
+
+notice = Notice()  # of this process

@@ -24,7 +24,7 @@ MAX_PREFIXES = 60_000  # counted in one minute; beyond, those are forgotten that
 PRINTS = 6  # pages with all names, a network and minute
 MAX_FORMS_WAITING = 1000
 FORM_TIMEOUT = 15.0  # seconds
-MAX_PROBES, MAX_PROBES_WAITING, PROBE_TIMEOUT = 2, 200, 2.0  # load balancers wait no longer
+MAX_PROBES, MAX_PROBES_WAITING, PROBE_TIMEOUT = 2, 200, 0.7  # load balancers wait for two seconds in all
 DRAWN_PART = 8  # a network may send up to one eighth more than the limit, drawn for each minute
 SHARED = frozenset((ONION, ONION_SERVICE))  # the clients of the Onion service without an exported circuit: not counted
 

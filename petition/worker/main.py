@@ -67,6 +67,8 @@ from petition.signatures.opening_names import NameOpener
 from petition.statistics import queries as statistics
 from petition.worker import deletions, job_loop, metrics_page, retention, vacuuming
 
+LATENESS = 3600.0  # seconds for which a chore may fail before that is said by itself
+LATE: dict[str, tuple[float, float]] = {}  # chores that fail: since when, and when that was logged
 RETENTION_INTERVAL = 60.0  # seconds between two rounds of retention
 
 # By the purpose of the outbox row.
@@ -195,17 +197,28 @@ async def run_chores(database: Database, chores: list[Chore]) -> dict[str, int |
         except Exception:
             log.exception("a scheduled task failed", extra={"task": name})
             metrics.CHORES.labels(name, "failed").inc()
+            note_late(name)
             counts[name] = None
             continue
         finally:
             metrics.CHORE_SECONDS.set(time.monotonic() - started, name)
         metrics.CHORES.labels(name, "done").inc()
         metrics.LAST_CHORE.set_now(name)
+        LATE.pop(name, None)
         if count:
             log.info("retention", extra={"task": name, "count": count})
             with contextlib.suppress(Unavailable):
                 await deletions.count(database, name, count)
     return counts
+
+
+def note_late(chore: str) -> None:
+    """Log once an hour that a chore has not been done for an hour or more."""
+    now = time.monotonic()
+    since, logged_at = LATE.setdefault(chore, (now, now))
+    if now - logged_at >= LATENESS:
+        LATE[chore] = since, now
+        log.error("retention is late", extra={"task": chore, "seconds": round(now - since)})
 
 
 def chores_of(

@@ -23,11 +23,24 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--rows", type=int, default=1_000_000, help="signatures of the big letter")
     parser.add_argument("--readers", type=int, default=100_000, help="of the update that is mailed")
+    parser.add_argument("--letters", type=int, default=20_000, help="of the installation that is idle")
+    parser.add_argument("--listeners", type=int, default=50_000, help="to the count of one letter")
     parser.add_argument("--data", type=Path, default=None, help="keep the filled databases here for the next run")
     given = parser.parse_args()
-    size = Size(given.rounds, given.rows, readers=given.readers)
+    size = Size(given.rounds, given.rows, readers=given.readers, letters=given.letters, listeners=given.listeners)
     if given.quick:
-        size = Size(1, min(given.rows, 20_000), seconds=1, forms=800, searches=80, mails=400, readers=2000, looks=5)
+        size = Size(
+            *(1, min(given.rows, 20_000)),
+            seconds=1,
+            forms=800,
+            searches=80,
+            mails=400,
+            readers=2000,
+            letters=min(given.letters, 3000),
+            idle=5,
+            listeners=min(given.listeners, 1000),
+            looks=5,
+        )
     folder = given.data or Path(tempfile.mkdtemp(prefix="petition-bench-"))
     folder.mkdir(exist_ok=True)
     folder.chmod(0o711)  # the server's account enters it

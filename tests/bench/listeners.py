@@ -14,6 +14,8 @@ import time
 from dataclasses import dataclass
 
 from petition.core.database import connect
+from petition.web import connection_limits
+from petition.web.server import OPEN_FILES
 from tests.bench.place import Web
 from tests.running import SLUG
 
@@ -35,6 +37,12 @@ BROWSERS = "".join(  # headers as long as a browser's
         "Sec-Fetch-Site": "same-origin",
     }.items()
 )
+
+
+def possible(number: int) -> int:
+    """Return how many can listen to one process here, ``number`` at most: each takes a file of it."""
+    raise_file_limit(max(OPEN_FILES, number + 1000))
+    return min(number, connection_limits.max_streams())
 
 
 @dataclass(frozen=True)

@@ -104,6 +104,7 @@ class Place:
                 "mail": [],
                 "log": road[1:2],
                 "keeper": road[1:2],
+                "idle": [],
             }.get(only, road):
                 if name not in known:
                     await admin.execute("DROP DATABASE IF EXISTS filling WITH (FORCE)")
@@ -139,6 +140,12 @@ class Place:
         await admin.execute(f"CREATE DATABASE run_{rows} TEMPLATE letters_{rows} STRATEGY file_copy", timeout=600)
         await admin.close()
         async with self._serving(url, port, rows) as web:
+            yield web
+
+    @contextlib.asynccontextmanager
+    async def web_on(self, url: str) -> AsyncIterator[Web]:
+        """Run one web process over a database as it is."""
+        async with self._serving(url, free_port(), 0) as web:
             yield web
 
     @contextlib.asynccontextmanager

@@ -43,9 +43,15 @@ def lines(figures: Figures, size: Size) -> list[Line]:
         "confirm": "confirm",
         "first list page": "first",
         "list page in the middle": "middle",
+        "history": "history",
     }
     return [
         Line("warm letter page over bare ASGI", figures.ratio("page few", "bare"), LEAST, 0.8),
+        Line("warm letter page over nginx, from a file", figures.ratio("page beside nginx", "nginx"), LEAST, 0.8),
+        *(
+            Line(f"{what} over bare ASGI", figures.ratio(f"{name} page", f"{name} bare"), LEAST, 0.8)
+            for name, what in (("list", "first list page"), ("home", "home page"), ("versions", "versions"))
+        ),
         *(
             Line(f"{what} over bare ASGI", figures.ratio(name, f"{name} bare"), LEAST, 0.8)
             for name, what in (("count", "…/count"), ("badge", "badge"))
@@ -63,8 +69,11 @@ def lines(figures: Figures, size: Size) -> list[Line]:
             for what, name in grown.items()
         ),
         Line(f"search at {size.rows:,}, p95", figures.median("search many p95"), MOST, 100, "ms"),
-        Line("5,000 listeners, each", figures.median("listener KiB"), MOST, 10, "KiB"),
-        Line("5,000 listeners, first to last", figures.median("listeners spread"), MOST, 300, "ms"),
+        Line(f"{_listeners(figures)} listeners, each", figures.median("listener KiB"), MOST, 6, "KiB"),
+        Line("the same: the last one has a change", figures.median("listeners late"), MOST, 1000, "ms"),
+        Line(f"{size.letters:,} letters, idle: of a core", figures.median("idle core"), MOST, 2, "%"),
+        Line("the same: memory more than with one letter", figures.median("idle memory more"), MOST, 20, "MiB"),
+        Line("the same: statements a second", figures.median("idle statements"), MOST, 4),
         Line("one web process, resident", figures.median("resident"), MOST, 120, "MiB"),
         Line("worker's mails over aiosmtplib's", figures.ratio("worker", "aiosmtplib"), LEAST, 0.6),
         Line("worker's mails a minute, sink on the same cores", _a_minute(figures), LEAST, 30_000),
@@ -83,6 +92,10 @@ def lines(figures: Figures, size: Size) -> list[Line]:
             if name.startswith(DESK)
         ),
     ]
+
+
+def _listeners(figures: Figures) -> str:
+    return f"{figures.median('listeners') or 0:,.0f}"
 
 
 def _a_minute(figures: Figures) -> float | None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from petition.core.database import connect
 from petition.signatures.listing import Cursor
-from tests.bench import count_log, desk_pages, keeper, listeners, mail, mailings
+from tests.bench import count_log, desk_pages, idle, keeper, listeners, mail, mailings, nginx
 from tests.bench.bare import fetch
 from tests.bench.load import Order, Tally, send
 from tests.bench.place import FEW, Place, Server, Web
@@ -17,11 +17,12 @@ from tests.running import SLUG
 
 PAGE = f"/ru/{SLUG}"
 LIST = f"/ru/{SLUG}/signatories"
+HISTORY = f"/api/v1/letters/{SLUG}/history"
+PAGES = {"list": LIST, "home": "/ru/", "versions": f"/ru/{SLUG}/versions"}
 COUNT = f"/api/v1/letters/{SLUG}/count"
 BADGE = f"/badge/{SLUG}.svg?lang=ru"
 WORST_READING, WORST_SIGNING = 10_000, 40  # a second, both at once
 READERS = 16
-LISTENERS = 5000
 SIGNERS = 64
 MIDDLE = "SELECT listed_at, id FROM signature WHERE letter = 1 ORDER BY listed_at DESC OFFSET $1 LIMIT 1"
 
@@ -38,6 +39,9 @@ class Size:
     # By aiosmtplib, by the worker, and in bulk. A worker that has just started does much else in its first second.
     mails: int = 6000
     readers: int = 100_000  # of a mailed update
+    letters: int = 20_000  # of the installation that is idle
+    idle: float = 30.0  # seconds for which it is watched
+    listeners: int = 50_000  # if the machine allows one process as many files
     looks: int = 15  # at each page of the desk, for each letter, in each round
 
 
@@ -91,6 +95,25 @@ class Bench:
             await self._pages("bare", bare, PAGE)
             for name, web in self._webs.items():
                 await self._pages(f"page {name}", web, PAGE)
+
+    async def pages(self) -> None:
+        """Measure the other pages that everyone may ask for, each against the same bytes from nothing."""
+        web = self._webs["few"]
+        for name, path in PAGES.items():
+            async with self._place.bare(web, path) as bare:
+                for server in (bare, web):
+                    await self._pages("", server, path, seconds=0.5)
+                await self._pages(f"{name} bare", bare, path)
+                await self._pages(f"{name} page", web, path)
+
+    async def nginx(self) -> None:
+        """Measure the letter page against nginx with the same bytes in a file, one process each."""
+        web = self._webs["few"]
+        async with nginx.beside(web, PAGE, self._place.folder) as other:
+            for server in (other, web):
+                await self._pages("", server, PAGE, seconds=0.5)
+            await self._pages("nginx", other, PAGE)
+            await self._pages("page beside nginx", web, PAGE)
 
     async def count(self) -> None:
         """Measure the count, for a program."""
@@ -167,8 +190,8 @@ class Bench:
             assert counted == len(order.requests), f"{counted} of {len(order.requests)} were counted"
 
     async def lists(self) -> None:
-        """Measure the list's first page and the one in the middle."""
-        paths = {"first": dict.fromkeys(self._webs, LIST), "middle": {}}
+        """Measure the list's first page and the one in the middle, and the history."""
+        paths = {"first": dict.fromkeys(self._webs, LIST), "middle": {}, "history": dict.fromkeys(self._webs, HISTORY)}
         for name, web in self._webs.items():
             conn = await connect(web.url)
             row = await conn.fetchrow(MIDDLE, web.rows // 2)
@@ -181,11 +204,16 @@ class Bench:
             for name, path in of.items():
                 await self._pages(f"{which} {name}", self._webs[name], path)
 
-    async def listeners(self) -> None:
-        """Measure what thousands who listen to the count weigh, and how long until the last has heard."""
-        heard = await listeners.measure(self._webs["many"], LISTENERS)  # the other one's memory is measured
+    async def streams(self) -> None:
+        """Measure what tens of thousands who listen to the count weigh, and how long until the last has heard."""
+        web = self._webs["many"]  # the other one's memory is measured
+        number = listeners.possible(self._size.listeners)
+        heard = await listeners.measure(web, number)
+        self.figures.values["listeners"].append(number)
         self.figures.values["listener KiB"].append(heard.kilobytes)
+        self.figures.values["listener cpu"].append(heard.cpu)
         self.figures.values["listeners spread"].append(statistics.median(heard.spread))
+        self.figures.values["listeners late"].append(statistics.median(heard.late))
 
     async def search(self) -> None:
         """Measure the search among many, one at a time."""
@@ -221,15 +249,17 @@ class Bench:
         return found
 
 
-ROAD = ("warm_page", "count", "badge", "together", "listeners", "sign", "confirm", "lists", "search")
-NAMES = (*ROAD, "desk", "mail", "log", "keeper")
+ROAD = ("warm_page", "pages", "nginx", "count", "badge", "together", "streams", "sign", "confirm", "lists", "search")
+NAMES = (*ROAD, "idle", "desk", "mail", "log", "keeper")
 
 
 async def run(place: Place, size: Size, only: str | None) -> Figures:
     """Measure everything, or ``only`` one part (one of ``NAMES``)."""
     figures = Figures()
-    if only not in {"desk", "mail", "log", "keeper"}:
+    if only not in {"idle", "desk", "mail", "log", "keeper"}:
         await _measure_road(place, size, figures, ROAD if only is None else (only,))
+    if only in {None, "idle"}:
+        await _measure_idle(place, size, figures)
     if only in {None, "mail"}:
         for number in range(size.rounds):
             print(f"round {number + 1} of {size.rounds}: mail", flush=True)
@@ -254,6 +284,24 @@ async def _measure_road(place: Place, size: Size, figures: Figures, names: Seque
                 print(f"round {number + 1} of {size.rounds}: {name}", flush=True)
                 await getattr(bench, name)()
         bench.memory()
+
+
+async def _measure_idle(place: Place, size: Size, figures: Figures) -> None:
+    """Measure a web process on which nothing happens, with one letter and with very many, in turn."""
+    async with place.published("idle_one") as one, place.published("idle_many") as many:
+        conn = await connect(many)
+        await idle.add_letters(conn, size.letters)
+        await conn.close()
+        for number in range(size.rounds):
+            print(f"round {number + 1} of {size.rounds}: idle", flush=True)
+            measured = []
+            for url in (one, many):
+                async with place.web_on(url) as web:
+                    measured.append(await idle.measure(web, size.idle))
+            figures.values["idle core"].append(100 * measured[1].share)
+            figures.values["idle core of one letter"].append(100 * measured[0].share)
+            figures.values["idle statements"].append(measured[1].statements)
+            figures.values["idle memory more"].append(measured[1].resident - measured[0].resident)
 
 
 async def _measure_desk(place: Place, size: Size, figures: Figures) -> None:

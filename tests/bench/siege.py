@@ -7,7 +7,9 @@ and longest time in milliseconds. It also runs in a checkout of an older version
 """
 
 import asyncio
+import contextlib
 import secrets
+import socket
 import statistics
 import sys
 import tempfile
@@ -16,7 +18,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import httpx2
 
@@ -97,7 +99,7 @@ class Siege:
 
 Recipe = Callable[[Siege], Awaitable[None]]
 TOR = {"host": ONION, "x-forwarded-for": "127.0.0.1"}
-ASK = "--ask"
+ATTACK = "--attack"
 VICTIM = "victim@letters.example"
 
 
@@ -130,9 +132,11 @@ async def one_tor_visitor(siege: Siege) -> None:
     await siege.flood(SIGN, [siege.form() | siege.solved(1)] * 3001, TOR)
 
 
-async def forty_networks_ask_for_pages(siege: Siege) -> None:
-    """Ask from another process, until cancelled: here it would take the server's own time."""
-    attacker = await asyncio.create_subprocess_exec(sys.executable, "-m", "tests.bench.siege", ASK, siege.site.base)
+async def from_elsewhere(siege: Siege, name: str) -> None:
+    """Attack from another process, until cancelled: here it would take the server's own time."""
+    attacker = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "tests.bench.siege", ATTACK, name, siege.site.base
+    )
     try:
         await attacker.wait()
     finally:
@@ -140,9 +144,54 @@ async def forty_networks_ask_for_pages(siege: Siege) -> None:
         await attacker.wait()
 
 
-async def ask_for_pages(base: str) -> None:
+async def forty_networks_ask_for_pages(siege: Siege) -> None:
+    await from_elsewhere(siege, "ask")
+
+
+async def heads_without_end(siege: Siege) -> None:
+    await from_elsewhere(siege, "pour")
+
+
+async def those_who_never_read(siege: Siege) -> None:
+    await from_elsewhere(siege, "deaf")
+
+
+async def pour_heads(url: SplitResult) -> None:
+    """Go on for ever: ten connections, each with 40 MB of header lines."""
+    head = f"GET /en/{SLUG} HTTP/1.1\r\nHost: {url.netloc}\r\n".encode()
+
+    async def pour() -> None:
+        while True:
+            with contextlib.suppress(ConnectionError):
+                _, writer = await asyncio.open_connection("127.0.0.1", url.port)
+                writer.write(head)
+                for _ in range(400):
+                    writer.write(b"a:b\r\n" * 20_000)
+                    await writer.drain()
+                writer.close()
+
+    await asyncio.gather(*(pour() for _ in range(10)))
+
+
+async def never_read(url: SplitResult) -> None:
+    """Go on for ever: 200 connections that ask for twelve pages each and read nothing of them."""
+    request = f"GET /en/{SLUG}/find HTTP/1.1\r\nHost: {url.netloc}\r\n\r\n".encode() * 12
+
+    async def be_deaf() -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            with contextlib.suppress(OSError), socket.socket() as deaf:
+                deaf.setblocking(False)
+                deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+                await loop.sock_connect(deaf, ("127.0.0.1", url.port))
+                await loop.sock_sendall(deaf, request)
+                await asyncio.sleep(30)
+
+    await asyncio.gather(*(be_deaf() for _ in range(200)))
+
+
+async def ask_for_pages(url: SplitResult) -> None:
     """Go on for ever: 400 connections, ten of each of forty networks."""
-    url = urlsplit(base)
 
     async def ask(number: int) -> None:
         head = f"GET /en/{SLUG}/find HTTP/1.1\r\nHost: {url.netloc}\r\nX-Forwarded-For: 203.{number % 40}.114.9\r\n\r\n"
@@ -161,12 +210,16 @@ RECIPES: dict[str, tuple[Recipe, dict[str, str]]] = {
     "V4, 20,800 empty forms of as many networks": (empty_forms_of_many_networks, {}),
     "V6, a stranger's sign-ups and codes for the visitor's mailbox": (strangers_at_a_mailbox, {}),
     "V11, 400 connections of 40 networks, all the while": (forty_networks_ask_for_pages, {}),
+    "V5, header lines without end, all the while": (heads_without_end, {}),
+    "V12, 200 connections that never read, all the while": (those_who_never_read, {}),
     "V7, one Tor visitor; by script": (one_tor_visitor, {"ONION_URL": f"http://{ONION}"}),
     "V7, one Tor visitor; by picture": (one_tor_visitor, {"ONION_URL": f"http://{ONION}"}),
 }
 
 
-ENDLESS = {forty_networks_ask_for_pages}  # the visitors come while it runs
+# The visitors come while these run.
+ENDLESS = {forty_networks_ask_for_pages, heads_without_end, those_who_never_read}
+ATTACKERS = {"ask": ask_for_pages, "pour": pour_heads, "deaf": never_read}
 
 
 def _random_network() -> dict[str, str]:
@@ -211,8 +264,8 @@ async def main(admin_url: str, folder: Path, only: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == [ASK]:
-        asyncio.run(ask_for_pages(sys.argv[2]))
+    if sys.argv[1:2] == [ATTACK]:
+        asyncio.run(ATTACKERS[sys.argv[2]](urlsplit(sys.argv[3])))
     with tempfile.TemporaryDirectory() as scratch:
         place = Path(scratch)
         place.chmod(0o711)

@@ -57,7 +57,7 @@ def nginx(folder: Path, webs: list[str]) -> str:
     site = _replace(
         _read("nginx.conf"),
         {
-            "server 127.0.0.1:8000;": servers,
+            "server 127.0.0.1:8000 max_fails=0;": servers,
             "letters.example;": f"{HOST};",
             "/etc/ssl/letters.example.pem": f"{folder}/cert.pem",
             "/etc/ssl/letters.example.key": f"{folder}/key.pem",

@@ -133,6 +133,7 @@ async def test_the_worker_counts_each_address_and_name(site_with_worker: Install
         {"purpose": "confirmation", "content": "address", "uses": 1},
         {"purpose": "confirmation", "content": "name", "uses": 1},
         {"purpose": "lost_link", "content": "address", "uses": 2},
+        {"purpose": "lost_link", "content": "name", "uses": 2},
     ]
     async with people.at_desk(site, "owner") as owner:
         counted: list[dict[str, object]] = []
@@ -144,6 +145,32 @@ async def test_the_worker_counts_each_address_and_name(site_with_worker: Install
         page = (await owner.get(f"/organizer/{SLUG}/access")).text
     assert "mails that answer a signed form" in page
     assert "lost links" in page
+
+
+@pytest.mark.parametrize("visibility", ["counted", "organizers", "public"])
+@pytest.mark.parametrize("form", ["find", "sign"])
+async def test_an_owner_cannot_test_an_address_with_it(
+    site_with_worker: Installation, visibility: str, form: str
+) -> None:
+    """The same is counted of a mailbox that has signed and of a stranger's, whichever form it is typed in."""
+    site, seen = site_with_worker, list[list[dict[str, object]]]()
+    assert_redirect(await site.sign(email=VERA, visibility=visibility), f"/en/{SLUG}/check-your-inbox")
+    assert_redirect(await site.client.post(link_in(await site.mail_to(VERA))), f"/en/{SLUG}/signed")
+    for number, address in enumerate([VERA, "stranger@letters.example"]):
+        await (find(site, address) if form == "find" else site.sign(email=address, visibility="counted"))
+        async with asyncio.timeout(60):
+            while await rows_of(site.database, "SELECT FROM outbox"):
+                await asyncio.sleep(0.02)
+            while len(seen) == number:
+                counted = await rows_of(site.database, BY_PURPOSE, 1)
+                if sum(int(row["uses"]) for row in counted if row["content"] == "address") == number + 2:
+                    seen.append(counted)
+                await asyncio.sleep(0.05)
+    before = {"find": [("lost_link", 1, 2)], "sign": [("confirmation", 2, 3)]}[form]
+    for purpose, first, second in before:
+        for content in ("address", "name"):
+            numbers = [{(row["purpose"], row["content"]): row["uses"] for row in one}[purpose, content] for one in seen]
+            assert numbers == [first, second]
 
 
 async def find(site: Installation, email: str) -> httpx2.Response:

@@ -60,7 +60,7 @@ async def test_readiness_says_so_and_the_log_has_the_reason(
         assert (answer.status_code, answer.text.startswith(SENTENCE)) == (503, True)
         assert answer.headers["retry-after"] == "5"
         assert (await client.get("/healthz")).status_code == 200
-    assert (await site.client.get("/readyz")).text == "ready\n"
+    assert (await site.client.get("/readyz")).text.startswith("ready\n")
 
 
 async def test_an_installation_without_letters_starts(database_url: str, tmp_path: Path, site: Installation) -> None:

@@ -73,3 +73,9 @@ async def test_metrics_name_it(database_url: str, tmp_path: Path, with_letter: N
     async with installation(database_url, tmp_path, METRICS_TOKEN="t") as site:
         answer = await site.client.get("/metrics", headers={"authorization": "Bearer t"})
     assert f'petition_build_info{{schema="{schema_number()}",version="{version()}"}} 1.0' in answer.text
+
+
+async def test_readiness_names_it(database_url: str, tmp_path: Path, with_letter: None) -> None:
+    async with installation(database_url, tmp_path) as site:
+        answer = await site.client.get("/readyz")
+    assert answer.text == f"ready\nversion {version()}, schema {schema_number()}\n"

@@ -37,8 +37,9 @@ class Authority:
     url: str
     asked: list[bytes] = field(default_factory=list)
     replies: list[web.Response] = field(default_factory=list)
+    piece: int = 0  # bytes of a stamp that are sent at once; 0: all
 
-    async def answer(self, request: web.Request) -> web.Response:
+    async def answer(self, request: web.Request) -> web.StreamResponse:
         """Answer a query."""
         self.asked.append(await request.read())
         if self.replies:
@@ -48,7 +49,18 @@ class Authority:
         await asyncio.to_thread(
             openssl, "ts", "-reply", "-config", f"{self.folder}/tsa.cnf", "-queryfile", query, "-out", reply
         )
+        if self.piece:
+            return await self._send_in_pieces(request, reply.read_bytes())
         return web.Response(body=reply.read_bytes(), content_type="application/timestamp-reply")
+
+    async def _send_in_pieces(self, request: web.Request, content: bytes) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"content-type": "application/timestamp-reply"})
+        await response.prepare(request)
+        for start in range(0, len(content), self.piece):
+            await response.write(content[start : start + self.piece])
+            await asyncio.sleep(0.001)  # a packet of its own
+        await response.write_eof()
+        return response
 
     def verifies(self, content: Path, stamp: Path) -> bool:
         """Return whether the authority's certificate verifies a stamp of this content."""

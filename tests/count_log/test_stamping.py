@@ -1,7 +1,9 @@
 """Checkpoints stamped with the time by an authority of our own, verified by OpenSSL; authorities that misbehave."""
 
 import asyncio
+import gzip
 import logging
+import tracemalloc
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -97,10 +99,31 @@ async def test_what_is_no_stamp_of_ours_is_refused(
         for _ in range(len(replies) + 2):
             await stamper.step()
     reasons = [record.__dict__["reason"] for record in caplog.records]
-    assert reasons == ["ValueError", "an answer to another question", "status 200", "status 503", "status 302"]
+    assert reasons == ["ValueError", "an answer to another question", "too long", "status 503", "status 302"]
     assert not await logged.rows(STAMPS)
     await stamper.step()
     assert len(await logged.rows(STAMPS)) == 1
+
+
+async def test_a_stamp_that_arrives_in_pieces_is_taken(logged: LogBench, own: Authority) -> None:
+    own.piece = 100
+    await grow(logged)
+    await Stamper(logged.database, [own.url]).step()
+    assert len(await logged.rows(STAMPS)) == 1
+
+
+async def test_a_compressed_answer_is_not_unpacked(
+    logged: LogBench, own: Authority, caplog: pytest.LogCaptureFixture
+) -> None:
+    bomb = gzip.compress(b"\0" * 30_000_000)  # 30 KB
+    await grow(logged)
+    own.replies.append(web.Response(body=bomb, headers={"content-encoding": "gzip"}))
+    tracemalloc.start()
+    await Stamper(logged.database, [own.url]).step()
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 5_000_000
+    assert not await logged.rows(STAMPS)
 
 
 async def test_an_authority_that_is_away_does_not_keep_others_from_stamping(logged: LogBench, own: Authority) -> None:
@@ -110,7 +133,17 @@ async def test_an_authority_that_is_away_does_not_keep_others_from_stamping(logg
     assert [row["authority"] for row in await logged.rows(STAMPS)] == ["127.0.0.1"]
 
 
-@pytest.mark.parametrize("value", ["tsa.example", "ftp://tsa.example/", "https://user:secret@tsa.example/", "http://["])
+BAD_PARTS = (
+    "https://tsa.example/tsr?tls=0",
+    "https://tsa.example/tsr#secret",
+    "https://tsa.example:x/",
+    "https://tsa.example:99999/",
+)
+
+
+@pytest.mark.parametrize(
+    "value", ["tsa.example", "ftp://tsa.example/", "https://user:secret@tsa.example/", "http://[", *BAD_PARTS]
+)
 def test_other_addresses_are_refused(value: str) -> None:
     with pytest.raises(SettingsError, match="TIMESTAMP_URLS") as raised:
         load({"TIMESTAMP_URLS": value}, role=Process.WEB)

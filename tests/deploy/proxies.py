@@ -5,7 +5,7 @@ import contextlib
 import os
 import shutil
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -55,11 +55,16 @@ def trusting() -> ssl.SSLContext:
 
 
 @asynccontextmanager
-async def running(proxy: str, folder: Path, web_port: int, port: int, spare_port: int) -> AsyncIterator[None]:
-    """Run ``nginx`` (``nginx with its cache``) or ``caddy`` before the web until the block ends; TLS at ``port``."""
+async def running(
+    proxy: str, folder: Path, web_port: int, port: int, spare_port: int, *more_ports: int
+) -> AsyncIterator[None]:
+    """Run ``nginx`` (``nginx with its cache``) or ``caddy`` before the web until the block ends; TLS at ``port``.
+
+    ``more_ports`` are those of further instances of the web.
+    """
     write_certificate(folder)
     starters = {"nginx": _nginx, "nginx with its cache": _caching_nginx, "caddy": _caddy}
-    command = starters[proxy](folder, web_port, port, spare_port)
+    command = starters[proxy](folder, (web_port, *more_ports), port, spare_port)
     with (folder / "proxy.log").open("wb") as log:
         process = await asyncio.create_subprocess_exec(
             *command, stdout=log, stderr=log, env={"PATH": os.environ["PATH"], "HOME": str(folder)}
@@ -73,12 +78,13 @@ async def running(proxy: str, folder: Path, web_port: int, port: int, spare_port
         await asyncio.wait_for(process.wait(), PATIENCE)
 
 
-def _nginx(folder: Path, web_port: int, port: int, spare_port: int) -> list[str]:
+def _nginx(folder: Path, web_ports: Sequence[int], port: int, spare_port: int) -> list[str]:
     site = (DEPLOY / "nginx.conf").read_text(encoding="utf-8")
     for address in ("80", "443 ssl http2"):  # there may be no IPv6 here
         for more in ("", " default_server"):
             site = replace_text(site, f"    listen [::]:{address}{more};\n", "")
-    site = replace_text(site, "server 127.0.0.1:8000;", f"server 127.0.0.1:{web_port};")
+    servers = " ".join(f"server 127.0.0.1:{port} max_fails=0;" for port in web_ports)
+    site = replace_text(site, "server 127.0.0.1:8000 max_fails=0;", servers)
     site = replace_text(site, "listen 80", f"listen 127.0.0.1:{spare_port}")
     site = replace_text(site, "listen 443 ssl http2", f"listen 127.0.0.1:{port} ssl http2")
     site = site.replace("letters.example;", "localhost;")
@@ -90,8 +96,8 @@ def _nginx(folder: Path, web_port: int, port: int, spare_port: int) -> list[str]
     return [program("nginx"), "-p", str(folder), "-c", str(folder / "nginx.conf")]
 
 
-def _caching_nginx(folder: Path, web_port: int, port: int, spare_port: int) -> list[str]:
-    command = _nginx(folder, web_port, port, spare_port)
+def _caching_nginx(folder: Path, web_ports: Sequence[int], port: int, spare_port: int) -> list[str]:
+    command = _nginx(folder, web_ports, port, spare_port)
     cache = (DEPLOY / "nginx-cache.conf").read_text(encoding="utf-8")
     cache = replace_text(cache, "/var/cache/nginx/petition", f"{folder}/cache")
     whole = (folder / "nginx.conf").read_text(encoding="utf-8")
@@ -99,11 +105,11 @@ def _caching_nginx(folder: Path, web_port: int, port: int, spare_port: int) -> l
     return command
 
 
-def _caddy(folder: Path, web_port: int, port: int, _spare_port: int) -> list[str]:
+def _caddy(folder: Path, web_ports: Sequence[int], port: int, _spare_port: int) -> list[str]:
     site = (DEPLOY / "Caddyfile").read_text(encoding="utf-8")
     tls = f"https://localhost:{port} {{\n\ttls {folder}/cert.pem {folder}/key.pem\n"
     site = replace_text(site, "letters.example {\n", tls)
-    site = site.replace("127.0.0.1:8000", f"127.0.0.1:{web_port}")
+    site = replace_text(site, "127.0.0.1:8000", " ".join(f"127.0.0.1:{port}" for port in web_ports))
     (folder / "Caddyfile").write_text(CADDY.format(folder=folder, site=site))
     return [program("caddy"), "run", "--adapter", "caddyfile", "--config", str(folder / "Caddyfile")]
 

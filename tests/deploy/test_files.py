@@ -15,6 +15,9 @@ import yaml
 from petition.cli.main import _parser
 from petition.core.resources import PACKAGE
 from petition.core.settings import NAMES, Process, load
+from petition.web.listening import MAX_WAIT, NOTICE
+from petition.web.processes import STOP_LIMIT
+from petition.web.server import DRAIN
 from tests.commands import called
 from tests.deploy.proxies import DEPLOY
 from tests.running import environment
@@ -31,16 +34,73 @@ def compose() -> dict[str, Any]:
 
 @pytest.mark.parametrize("name", ["petition-web", "petition-worker"])
 def test_units_run_commands_that_exist_and_start_again_without_end(name: str) -> None:
-    unit = configparser.ConfigParser(strict=False, interpolation=None)
-    unit.optionxform = str  # type: ignore[assignment, method-assign]
-    unit.read(DEPLOY / f"{name}.service", encoding="utf-8")
-    service = dict(unit["Service"])
+    sections = unit(f"{name}.service")
+    service = sections["Service"]
     for key in ("ExecStart", "ExecStartPre"):
         if key in service:
             assert service[key].split()[1] in COMMANDS
-    assert (service["RestartSec"], unit["Unit"]["StartLimitIntervalSec"]) == ("5", "0")
+    assert (service["RestartSec"], sections["Unit"]["StartLimitIntervalSec"]) == ("5", "0")
     assert service["CapabilityBoundingSet"] == ""
     assert {"MemoryMax", "LimitNOFILE", "UMask", "NoNewPrivileges"} <= service.keys()
+
+
+def unit(name: str) -> dict[str, dict[str, str]]:
+    """Return a unit's sections; of a key that is there twice, the last value."""
+    parser = configparser.ConfigParser(strict=False, interpolation=None)
+    parser.optionxform = str  # type: ignore[assignment, method-assign]
+    parser.read(DEPLOY / name, encoding="utf-8")
+    return {section: dict(parser[section]) for section in parser.sections()}
+
+
+def test_the_socket_is_where_the_proxies_look_and_outlives_the_web() -> None:
+    listen = unit("petition-web.socket")["Socket"]["ListenStream"]
+    assert f"server {listen} " in (DEPLOY / "nginx.conf").read_text(encoding="utf-8")
+    assert f"reverse_proxy {listen} " in (DEPLOY / "Caddyfile").read_text(encoding="utf-8")
+    web = unit("petition-web.service")
+    assert web["Unit"]["Requires"] == "petition-web.socket"
+    assert web["Service"]["Type"] == "notify"
+    assert web["Service"]["ExecReload"] == "/bin/kill -HUP $MAINPID"
+    assert float(web["Service"]["TimeoutStopSec"]) > STOP_LIMIT + MAX_WAIT + NOTICE
+
+
+def test_proxies_let_go_of_idle_connections_before_we_do() -> None:
+    for name, line in (("nginx.conf", r"\bkeepalive_timeout (\d+)s;"), ("Caddyfile", r"\bkeepalive (\d+)s\n")):
+        found = re.search(line, (DEPLOY / name).read_text(encoding="utf-8"))
+        assert found, name
+        assert float(found[1]) < DRAIN
+
+
+@pytest.fixture(scope="module")
+def installed_units(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Give the units with a program that exists."""
+    folder = tmp_path_factory.mktemp("units")
+    program = folder / "petition"
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    for file in sorted(DEPLOY.glob("petition-*")):
+        text = file.read_text(encoding="utf-8").replace("/opt/petition/bin/petition", str(program))
+        (folder / file.name).write_text(text)
+    return sorted(folder.glob("petition-*"))
+
+
+def analyze(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = ["systemd-analyze", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_systemd_finds_nothing_wrong_with_the_units(installed_units: list[Path]) -> None:
+    done = analyze("verify", *installed_units)
+    assert (done.returncode, done.stdout + done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("name", ["petition-web", "petition-worker"])
+def test_the_units_are_closed(installed_units: list[Path], name: str) -> None:
+    (file,) = [file for file in installed_units if file.name == f"{name}.service"]
+    done = analyze("security", "--offline=true", "--threshold=30", file)  # 3.0
+    level = re.search(r"exposure level for \S+: ([0-9.]+) ", done.stdout)
+    assert level, done.stderr
+    assert done.returncode == 0
+    assert float(level[1]) <= 2.0
 
 
 def test_settings_in_the_comments_exist() -> None:
@@ -71,17 +131,6 @@ def test_the_image_is_built_from_files_that_exist() -> None:
     command = re.search(r'^CMD \["(\w+)"', lines, re.MULTILINE)
     assert command is not None
     assert command[1] in COMMANDS
-
-
-def test_alerts_ask_for_metrics_that_exist() -> None:
-    source = (PACKAGE / "core/metrics.py").read_text(encoding="utf-8")
-    metrics = set(re.findall(r'"(petition_\w+)"', source))
-    rules = yaml.safe_load((DEPLOY / "alerts.yaml").read_text(encoding="utf-8"))["groups"][0]["rules"]
-    for rule in rules:
-        names = set(re.findall(r"petition_\w+", rule["expr"]))
-        assert names
-        assert names <= metrics
-        assert rule["annotations"]["summary"]
 
 
 def test_the_operator_s_script_reads_both_files_with_quotes(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """A PostgreSQL of one test's own, which can be stopped, killed and started again."""
 
 import asyncio
+import contextlib
 import os
 import signal
 import subprocess
@@ -55,6 +56,22 @@ class Server:
         self._process.send_signal(number)
         await asyncio.to_thread(self._process.wait, 120)
         await asyncio.to_thread(self._listener.join, 120)
+
+    def freeze(self) -> None:
+        """Stop all of its processes where they are; connections stay open, and nothing is answered."""
+        self._signal_all(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Have them go on."""
+        self._signal_all(signal.SIGCONT)
+
+    def _signal_all(self, number: signal.Signals) -> None:
+        assert self._process is not None
+        pid = self._process.pid
+        os.kill(pid, number)
+        for child in Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(child), number)
 
     def _listen(self, process: "subprocess.Popen[str]") -> None:
         assert process.stdout is not None

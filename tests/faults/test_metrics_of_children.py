@@ -47,7 +47,7 @@ async def test_one_scrape_is_the_sum(database_url: str, tmp_path: Path) -> None:
         assert {one[total] for one in seen} == {one[page] for one in seen} == {30}
         assert {one["petition_process_starts_total"] for one in seen} == {2}
         assert {one["petition_database_up"] for one in seen} == {1}
-        (victim, *_) = [pid for pid in children_of(web.process.pid) if b"spawn_main" in cmdline(pid)]
+        (victim, *_) = [pid for pid in children_of(web.process.pid) if b"petition.web.process" in cmdline(pid)]
         os.kill(victim, signal.SIGKILL)
         while (now := await scrape_when_possible(port)).get("petition_process_starts_total") != 3:
             assert now.get(total, 30) == 30
@@ -60,7 +60,7 @@ async def test_one_scrape_is_the_sum(database_url: str, tmp_path: Path) -> None:
         assert folders
         assert await web.stop() == 0
     assert not any(folder.exists() for folder in folders)
-    assert '"message": "Child process' in (tmp_path / "log").read_text()
+    assert '"message": "web process died"' in (tmp_path / "log").read_text()
 
 
 def cmdline(pid: int) -> bytes:

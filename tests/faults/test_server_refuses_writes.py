@@ -22,7 +22,7 @@ async def refuses(site: Installation, reason: str) -> None:
     """Check that signing is put off, reading is not, and readiness says why."""
     assert await sign(site, "boris@letters.example") == 503
     answer = await site.client.get("/readyz")
-    assert (answer.status_code, answer.text) == (503, f"{reason}\n")
+    assert (answer.status_code, answer.text.splitlines()[0]) == (503, reason)
     assert (await site.client.get(f"/en/{SLUG}")).status_code == 200
 
 
@@ -40,7 +40,7 @@ async def recovers(site: Installation) -> None:
     async with asyncio.timeout(120):
         while (await sign(site, "clara@letters.example")) != 303:  # the pool has connections that are closed
             await asyncio.sleep(0.05)
-    assert (await site.client.get("/readyz")).text == "ready\n"
+    assert (await site.client.get("/readyz")).text.startswith("ready\n")
 
 
 async def test_a_full_disk(site: Installation, conn: "Conn") -> None:

@@ -299,6 +299,27 @@ async def test_a_mailbox_gets_few_answers_a_day(site: MailSite) -> None:
     assert sorted(await site.answers()) == ["mail_in_letter"] * 2 + ["mail_in_problem"] * 3
 
 
+async def test_forged_mails_use_up_nothing_of_who_proves_the_mailbox(site: MailSite) -> None:
+    """A stranger writes all day in Anna's name; her own mails are answered, and her code is taken."""
+    other = load(site.environ | {"LIMIT_MAIL_IN": "100000"}, role=Process.WEB)
+    site.receiver = SigningByMail(other, site.site.database, ("en", "ru"))
+    for number in range(30):
+        await site.receive(write(f"Hello {number}"))
+        await site.receive(write(f"{number:06}"))
+        await site.receive(await site.line(f"Name: Anna {number}; Visibility:"))
+    forged = len(await site.answers())
+    assert forged == 5
+    await site.receive(signed(write("Hello")))
+    assert (await site.answers())[forged:] == ["mail_in_letter"]
+    await site.receive(await site.line(LINE))  # her provider does not sign this one: the link and the code are mailed
+    async with site.site.database.connection() as conn:
+        letter = await rows.letter(conn)
+        pending_id = await conn.fetchval("SELECT id FROM pending")
+    await site.receive(signed(write(rows.code(letter, pending_id))))
+    assert [row["state"] for row in await site.signatures()] == ["confirmed"]
+    assert "mail_in_signed" in (await site.answers())[forged:]
+
+
 async def test_mails_that_prove_nothing_share_a_budget(site: MailSite) -> None:
     receiver = SigningByMail(load(site.environ | {"LIMIT_MAIL_IN": "8"}, role=Process.WEB), site.site.database, ("en",))
     for number in range(40):

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import contextlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,6 +17,7 @@ from petition.core.keeper_settings import KeeperAddress, read_keeper
 from petition.keeper.counts import KeeperCounts
 from petition.keeper.digests import RateLimit, SecondKey
 from petition.keeper.settings import load
+from petition.keeper.strangers import Strangers
 from tests.keeper import keepers
 from tests.keeper.keepers import KEY, TOKEN, RunningKeeper
 
@@ -249,3 +251,20 @@ def test_a_keeper_makes_its_own_secrets_once(tmp_path: Path) -> None:
     assert len(first.key) == 32
     assert {path.stat().st_mode & 0o077 for path in (tmp_path / "keeper").iterdir()} == {0}
     assert KEY not in repr(first)
+
+
+async def test_strangers_take_no_connections_from_clients(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half-sent heads, silent ones, forms without the token: they end, the oldest first; who has the token stays."""
+    monkeypatch.setattr("petition.keeper.server.Strangers", lambda: Strangers(max_connections=20, seconds=0.5))
+    async with keepers.a_keeper() as keeper, KeeperClient(read_keeper(EnvironmentReader(keeper.settings))) as client:
+        assert len((await client.ask({P.CHECK: [bytes(16)]}))[1]["check"]) == 1
+        beginnings = (b"", b"GET / HTTP/1.1\r\nX: ", b"POST /v1/digests HTTP/1.1\r\nContent-Length: 900\r\n\r\n{")
+        strangers = [await asyncio.open_unix_connection(str(keeper.socket)) for _ in range(60)]
+        for number, (_, writer) in enumerate(strangers):
+            writer.write(beginnings[number % 3])
+        # The first forty had to go at once, the others go in time.
+        for reader, writer in strangers:
+            with contextlib.suppress(ConnectionError):
+                await reader.read()
+            writer.close()
+        assert len((await client.ask({P.CHECK: [bytes(16)]}))[1]["check"]) == 1

@@ -24,6 +24,10 @@ RECORDS: dict[tuple[str, str], list[str] | str | None] = {
     ("broken.com", "MX"): "SERVFAIL",
     ("silent.com", "MX"): None,
     ("nameless.com", "MX"): ["1 mx.elsewhere.co.uk."],
+    ("one-of-many.com", "MX"): ["1 mx.one-of-many.com."],
+    ("mx.one-of-many.com", "AAAA"): ["2001:db8:7:1::25", "2001:db8:7:2::25"],
+    ("another.com", "MX"): ["1 mx.another.com."],
+    ("mx.another.com", "AAAA"): ["2001:db8:7:ffff::1"],
 }
 
 
@@ -47,6 +51,8 @@ def hosts_at(server: NameServer) -> MailHosts:
         ("broken.com", MailHost(UNANSWERED)),
         ("silent.com", MailHost(UNANSWERED)),
         ("nameless.com", MailHost("elsewhere.co.uk")),
+        ("one-of-many.com", MailHost("2001:db8:7::/48")),
+        ("another.com", MailHost("2001:db8:7::/48")),  # another address of one machine
     ],
 )
 async def test_the_host_of_a_domain(domain: str, host: MailHost) -> None:

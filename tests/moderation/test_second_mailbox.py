@@ -7,6 +7,7 @@ import pytest
 
 from petition.core.ids import SignatureId
 from petition.core.tokens import Tokens
+from petition.moderation import second_mailbox
 from petition.moderation.model import Action
 from tests import rows
 from tests.moderation.desk import Bench
@@ -58,6 +59,20 @@ async def test_a_second_address_on_the_domain_confirms(site_with_worker: Install
     acts = await bench.rows("SELECT act FROM log WHERE letter = $1 AND act LIKE 'message.%' ORDER BY id")
     assert [row["act"] for row in acts] == ["message.second", "message.confirmed"]
     assert (await site.client.get("/en/second/forged")).status_code == 404
+
+
+async def test_no_one_is_mailed_without_end(site: Installation, bench: Bench) -> None:
+    """The address is typed at the desk: what a stolen or bribed account may have mailed to it is bounded."""
+    held = await bench.sign_for("North Pier", website="https://northpier.example")
+    async with people.at_desk(site, "moderator", email="mo@desk.example") as client:
+        for number in range(second_mailbox.MAX_QUESTIONS + 3):
+            form = {"act": "second", "second": f"board{number}@northpier.example"}
+            answer = await client.post(f"/organizer/{SLUG}/signatures/{held}", data=form)
+            assert answer.status_code == (303 if number < second_mailbox.MAX_QUESTIONS else 422)
+        assert "Try again later." in answer.text
+        assert "mail.second" not in (await client.get(f"/organizer/{SLUG}/log")).text
+    mails = await rows.rows_of(site.database, "SELECT FROM outbox WHERE purpose = 'second'")
+    assert len(mails) == second_mailbox.MAX_QUESTIONS
 
 
 @pytest.mark.parametrize("lang", ["en", "ru"])

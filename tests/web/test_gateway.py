@@ -56,7 +56,7 @@ async def town(
     async with AsyncExitStack() as stack:
         url = await stack.enter_async_context(fresh_database(cluster, admin, template))
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(petition.web.app, "PageCache", lambda: pages)
+            patch.setattr(petition.web.app, "PageCache", lambda *_: pages)
             site = await stack.enter_async_context(installation(url, data, METRICS_TOKEN="t"))
         yield Town(**vars(site), pages=pages)
 

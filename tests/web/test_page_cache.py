@@ -174,7 +174,8 @@ async def test_what_cannot_be_made_leaves_nothing_behind() -> None:
     for number in range(10):
         with pytest.raises(NotFound):
             await pages.get(f"/colour/{number}", "a", make, CacheTier.ARBITRARY)
-    assert not pages._render_locks
+    assert not pages._renders
+    assert not pages._current
 
 
 async def test_its_bytes_have_an_end_too(monkeypatch: pytest.MonkeyPatch) -> None:

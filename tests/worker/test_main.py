@@ -135,3 +135,14 @@ async def test_a_worker_needs_a_worker_s_settings(tmp_path: Path) -> None:
     for missing in (replace(its, database_url=None), replace(its, contact_private_key=None), replace(its, relays=())):
         with pytest.raises(SettingsError):
             await main.run(missing, asyncio.Event())
+
+
+def test_a_chore_that_fails_for_an_hour_is_said_once_an_hour(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(main, "LATE", {})
+    monkeypatch.setattr("petition.worker.main.time.monotonic", iter([0.0, 60.0, 3600.0, 3660.0, 7200.0]).__next__)
+    for _ in range(5):
+        main.note_late("vacuum")
+    lines = [record for record in caplog.records if record.message == "retention is late"]
+    assert [vars(line)["seconds"] for line in lines] == [3600, 7200]

@@ -29,7 +29,9 @@ export async function answer(letter) {
 
 // In the tab only: see docs/decisions/inbox-address.md.
 function keep(form, submitter) {
-  const fields = [...new FormData(form)].filter(([name]) => !["altcha", "code", "drawn", "checked"].includes(name));
+  const fields = [...new FormData(form)].filter(
+    ([name]) => !["altcha", "again", "code", "drawn", "checked"].includes(name),
+  );
   if (submitter?.name) fields.push([submitter.name, submitter.value]);
   try {
     sessionStorage.setItem("sent", JSON.stringify({ letter: form.dataset.letter, at: Date.now(), fields }));

@@ -63,14 +63,15 @@ async def letter(request: Request) -> Response:
 
 async def count(request: Request) -> Response:
     """Answer with the count alone, from a cached response that expires every few seconds for its time."""
-    await _published(request)
     slug, pages = request.path_params["slug"], http.services_of(request).pages
+    if (key := f"/api/v1/letters/{slug}/count") not in pages:
+        await _published(request)
 
     async def render() -> CachedResponse:
         published = await _published(request)
         return _counted(request, _three_counts(published.counts), published)
 
-    return http.CachedPageResponse(request, await pages.get(f"/api/v1/letters/{slug}/count", slug, render, dated=True))
+    return http.CachedPageResponse(request, await pages.get(key, slug, render, dated=True))
 
 
 async def signatories(request: Request) -> Response:
@@ -123,8 +124,9 @@ async def history(request: Request) -> Response:
 
 async def partners(request: Request) -> Response:
     """Answer with the counts of the partners whose count an organizer has made public."""
-    await _published(request)
     slug, pages = request.path_params["slug"], http.services_of(request).pages
+    if f"/api/v1/letters/{slug}/partners" not in pages:
+        await _published(request)
 
     async def render() -> CachedResponse:
         published = await _published(request)

@@ -6,6 +6,7 @@ from http import HTTPStatus
 from starlette.requests import Request
 from starlette.responses import Response
 
+from petition.core import request_ids
 from petition.web import headers
 from petition.web.content_codings import Coding, compress
 from petition.web.desk.navigation import find_current, jobs_of
@@ -92,6 +93,7 @@ def message_page(visit: OpenVisit, status: int, title: str, message: str, retry_
         title=visit.gettext(title),
         message=visit.gettext(message),
         retry_after=retry_after,
+        request_number=request_ids.current.get() if status >= HTTPStatus.INTERNAL_SERVER_ERROR else None,
     )
 
 

@@ -14,7 +14,7 @@ from petition.core.prices import Buckets, buckets_of
 from petition.letters.model import Letter
 from petition.letters.published import PublishedLetter
 from petition.letters.switches import OFF, STRONGER
-from petition.web import headers, http
+from petition.web import headers, http, solved_before
 from petition.web.http import ErrorText
 from petition.web.public import signing_mail
 from petition.web.public.shown_form import ShownForm, typed_values
@@ -52,6 +52,8 @@ def _lowest_price(letter: Letter) -> int:
 async def require_challenge(visit: Visit, published: PublishedLetter, form: Mapping[str, str]) -> Passed | Response:
     """Return the solved challenge in ``form``, or the page that asks for one. Raises ``Unavailable``."""
     captchas, letter = visit.services.captchas, published.letter
+    if (solved := solved_before.passed_in(visit.services, letter.id, form)) is not None:
+        return await _admitted(visit, published, form, solved)
     switch = letter.switches.captcha
     excess = await _count_drawn(visit, form)
     if excess > 1:
@@ -62,9 +64,18 @@ async def require_challenge(visit: Visit, published: PublishedLetter, form: Mapp
     except Unavailable:  # its network has more than its share of hCaptcha's answers on their way
         return await one_more_step(visit, published, form)
     if isinstance(result, Passed):
-        is_paid = result.drawn or result.price >= _lowest_price(letter)
-        return result if is_paid else await one_more_step(visit, published, form)
+        return await _admitted(visit, published, form, result)
     return await one_more_step(visit, published, form, wrong=bool(form.get("code")))
+
+
+async def _admitted(
+    visit: Visit, published: PublishedLetter, form: Mapping[str, str], passed: Passed
+) -> Passed | Response:
+    """Return what was solved if it is enough now, and note it for the case that the form cannot be stored."""
+    if not passed.drawn and passed.price < _lowest_price(published.letter):
+        return await one_more_step(visit, published, form)
+    solved_before.note(visit.request, published.letter.id, passed)
+    return passed
 
 
 def _verify_slot(visit: Visit, form: Mapping[str, str]) -> AbstractAsyncContextManager[None]:

@@ -31,6 +31,7 @@ from petition.web.public.signatories import listed
 from petition.web.public.visit import Visit
 from petition.web.shared_addresses import cleaned
 
+AWAY = 503
 MAX_ORGANIZATIONS = 60  # all are named if there are no more and the page fits, else the newest FEW_ORGANIZATIONS
 FEW_ORGANIZATIONS = 12
 LEAN_ORGANIZATIONS = 4
@@ -175,10 +176,12 @@ async def with_form(visit: Visit, published: PublishedLetter, form: ShownForm, s
 
     Raises ``Unavailable`` if too many wait for pages.
     """
+    rows = NO_ROWS
     try:
-        rows = await newest_rows(visit, published)
+        if status != AWAY:  # the database has just kept this visitor waiting
+            rows = await newest_rows(visit, published)
     except Unavailable:  # what was typed matters more than the names of other signatories
-        rows = NO_ROWS
+        pass
     partner = registered_partner(published, form.values)
     page = LetterPage(published, visit.lang, rows, forms.kind_of(form.values), partner, form).lean().without_code()
     await visit.turn()

@@ -18,8 +18,10 @@ from petition.web import http
 from petition.web.page_cache import ALL, CachedResponse, CacheTier
 from petition.web.public import letter_page, stored_files
 from petition.web.public.visit import Visit
+from petition.web.shared_addresses import cleaned
 
 NEWS_PER_PAGE = 20
+LETTERS_PER_PAGE = 100
 MAX_REACHED = 3  # addressees of a closed letter in the list of letters
 
 
@@ -35,22 +37,47 @@ async def to_index(visit: Visit) -> Response:
 
 
 async def index(visit: Visit) -> Response:
+    """Show a page of the list: open letters, newest first, then closed ones with what they reached."""
+    number = _page_number(visit.request.query_params)
+    if number > 1 and number > await _pages(visit):  # before the cache sees the address
+        raise NotFound("the list has no such page")
+    path = "/" if number == 1 else f"/?page={number}"
+
     async def build() -> CachedResponse:
-        closed = await visit.services.letters.closed()
+        groups = await visit.services.letters.part((number - 1) * LETTERS_PER_PAGE, LETTERS_PER_PAGE)
         newest: Mapping[LetterId, object] = {}
-        if closed:
+        if closed := groups[1]:
             async with visit.services.database.connection() as conn:
                 newest = await update_queries.newest_titles(conn, [published.letter.id for published in closed])
-        groups = await visit.services.letters.index(), closed
         reached = {
             published.letter.id: addressee_words.brief(
                 visit.language, published.letter.addressees, published.today, MAX_REACHED
             )
             for published in closed
         }
-        return http.cacheable_page(visit.request, "letters/index.html", groups=groups, newest=newest, reached=reached)
+        return http.cacheable_page(
+            visit.request,
+            "letters/index.html",
+            groups=groups,
+            newest=newest,
+            reached=reached,
+            number=number,
+            pages=await _pages(visit),
+            here=path,
+            canonical=f"{visit.services.settings.base_url}/{visit.lang}{path}",
+        )
 
-    return await visit.cached_page("/", ALL, build)
+    return await visit.cached_page(path, ALL, build, CacheTier.COMMON if number == 1 else CacheTier.VARIANT)
+
+
+async def _pages(visit: Visit) -> int:
+    return -(-await visit.services.letters.number() // LETTERS_PER_PAGE)
+
+
+def _page_number(params: Mapping[str, str]) -> int:
+    """Return which page a query names; the first if it names none."""
+    param = cleaned(params.get("page", ""))
+    return int(param) if re.fullmatch("[1-9][0-9]{0,5}", param) else 1
 
 
 async def show(visit: Visit) -> Response:

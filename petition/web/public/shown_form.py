@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from petition.signatures import forms
+from petition.web.solved_before import AGAIN
 
-CHALLENGE_FIELDS = {"altcha", "h-captcha-response", "drawn", "code"}
+CHALLENGE_FIELDS = {"altcha", "h-captcha-response", "drawn", "code", AGAIN}
 
 
 @dataclass(frozen=True, slots=True)

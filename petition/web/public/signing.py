@@ -16,14 +16,16 @@ from petition.core.keeper import FormTexts, KeeperPurpose
 from petition.letters.published import PublishedLetter
 from petition.letters.switches import OFF
 from petition.signatures import forms, sealed_names
-from petition.signatures.model import Kind
+from petition.signatures.model import Kind, Visibility
 from petition.signatures.signals import DOMAIN, PARTNER, domain_digests
 from petition.signatures.signing import MailQuotas, PendingSignature, SignOutcome, SignRequest
 from petition.stored_data.notice import NOTICE_VERSION
+from petition.web import solved_before
 from petition.web.public import address_question, challenge, letter_page
-from petition.web.public.shown_form import ShownForm, typed_values
+from petition.web.public.shown_form import CHALLENGE_FIELDS, ShownForm, typed_values
 from petition.web.public.visit import Visit, with_retry_after
 
+AWAY = 503
 SUPERSEDED = N_("The text of the letter has changed since you opened it. Read it again before you sign.")
 CLOSED = N_("This letter was closed while you were reading. It no longer takes signatures.")
 STOPPED = N_("Signing was stopped while you were reading. Nothing you typed has been stored.")
@@ -125,7 +127,7 @@ def _pending_signature(
     letter = published.letter
     # The partner by whose link the visitor came, if an organizer has registered it.
     partner, signals = letter.partners.get(form.get("from", "")), dict[str, object](sign_form.signals or {})
-    if partner is not None:
+    if partner is not None and sign_form.visibility is not Visibility.COUNTED:
         signals[PARTNER] = partner
     if sign_form.kind is Kind.ORGANIZATION:
         signals[DOMAIN] = domain_digests(sign_form.mailbox.domain, letter.keys.digest)
@@ -161,7 +163,7 @@ async def _sign_request(
 ) -> SignRequest:
     letter = published.letter
     day = await visit.services.day_keys.today()
-    typed = chain.from_iterable(sorted(form.items()))  # no field holds a \0
+    typed = chain.from_iterable(sorted(_what_was_typed(form)))  # no field holds a \0
     digests = await visit.services.keeper.of_form(
         letter.keys,
         FormTexts(
@@ -191,11 +193,18 @@ async def _sign_request(
     )
 
 
+def _what_was_typed(form: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Return what makes two forms the same: a form sent again brings its challenge back in another field."""
+    left_out = CHALLENGE_FIELDS | {address_question.ANSWER}
+    return [(name, value) for name, value in form.items() if value and name not in left_out]
+
+
 async def _page_again(
     visit: Visit, published: PublishedLetter, form: Mapping[str, str], errors: Mapping[str, str], *, status: int
 ) -> Response:
+    values = typed_values(form) | (solved_before.fields(visit.request) if status == AWAY else {})
     async with visit.form_slot():
-        return await letter_page.with_form(visit, published, visit.refused_form(typed_values(form), errors), status)
+        return await letter_page.with_form(visit, published, visit.refused_form(values, errors), status)
 
 
 async def _stopped(visit: Visit, published: PublishedLetter, form: Mapping[str, str]) -> Response:
@@ -242,7 +251,8 @@ async def send_link(visit: Visit) -> Response:
         sign_request = await _sign_request(visit, published, form, mailbox=mailbox, passed=passed, pending=None)
         outcome = await visit.services.signing.submit(sign_request)
     except Unavailable as error:
-        shown_form = visit.refused_form(typed_values(form), {"": challenge.AWAY})
+        values = typed_values(form) | solved_before.fields(visit.request)
+        shown_form = visit.refused_form(values, {"": challenge.AWAY})
         await visit.turn()
         return with_retry_after(_find_page(visit, published, shown_form, status=503), error.retry_after)
     match outcome:

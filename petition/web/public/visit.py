@@ -161,7 +161,8 @@ class Visit:
         Raises ``NotFound``, ``Gone`` or ``Unavailable`` before the cache sees the address: addresses of letters that do
         not exist must not fill it.
         """
-        await self.services.letters.check(self.slug)
+        if "?" in self.slug or f"/{self.lang}/{self.slug}{path}" not in self.services.pages:
+            await self.services.letters.check(self.slug)
 
         async def build_now() -> CachedResponse:
             return await build(await self.published())  # again: the cache may have waited

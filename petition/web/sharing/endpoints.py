@@ -34,7 +34,8 @@ async def card(request: Request) -> Response:
 async def feed(request: Request) -> Response:
     lang, slug = http.check_lang(request), request.path_params["slug"]
     services = http.services_of(request)
-    await services.letters.get(slug)
+    if f"/{lang}/{slug}/feed.atom" not in services.pages:
+        await services.letters.get(slug)
 
     async def render() -> CachedResponse:
         letter = (await services.letters.get(slug)).letter

@@ -7,6 +7,7 @@ import jsonschema
 import pytest
 
 from petition.cli import approve
+from petition.core import resources
 from petition.core.errors import Refused
 from petition.core.ids import OrganizerId, PartnerId, SignatureId
 from petition.letters import partner_queries, partners, switch_actions
@@ -27,6 +28,7 @@ from tests.running import SLUG, Installation, link_in
 from tests.web.embeds.people import partner
 
 HERE = f"/organizer/{SLUG}/partners"
+(UPGRADE,) = resources.folder("migrations").glob("*_forget_partners_of_counted.sql")
 NEW = {"act": "add", "name": "north-pier", "title": "North Pier Network"}
 ACTS = "SELECT act, ids, before, after FROM log WHERE act LIKE 'partner.%' ORDER BY id"
 ALL = "SELECT id, name, title, in_api, retired_at IS NOT NULL AS retired FROM partner ORDER BY id"
@@ -142,6 +144,49 @@ async def test_people_who_are_held_count_from_their_approval(partnered: Partnere
     assert await partnered.check() == {one: (1, 0)}
 
 
+async def test_who_is_only_counted_counts_for_no_partner(partnered: Partnered) -> None:
+    """An editor who makes a link for one person learns nothing of that person's signature."""
+    bench = partnered.bench
+    one = await partnered.add("one")
+    await partnered.sign(one, visibility="counted")  # a form that waited since an earlier version has the partner
+    assert await partnered.check() == {one: (0, 0)}
+    first, second = await partnered.sign(one, 2)
+    assert await partnered.check() == {one: (2, 0)}
+    await self_service.change_visibility(bench.database, bench.letter, first, "counted", "")
+    assert await partnered.check() == {one: (1, 0)}
+    await self_service.change_visibility(bench.database, bench.letter, first, "counted", "")
+    await self_service.change_visibility(bench.database, bench.letter, first, "public", "Vera Novak")
+    await self_service.change_visibility(bench.database, bench.letter, second, "organizers", "")
+    assert await partnered.check() == {one: (1, 0)}
+    await self_service.withdraw(bench.database, bench.letter, first)
+    await bench.remove(second)
+    assert await partnered.check() == {one: (0, 0)}
+
+
+async def test_the_upgrade_forgets_partners_of_counted(partnered: Partnered) -> None:
+    bench = partnered.bench
+    one, other = await partnered.add("one"), await partnered.add("other")
+    counted = [*await partnered.sign(one, 3, visibility="counted"), *await partnered.sign(other, visibility="counted")]
+    named = await partnered.sign(one, 2)
+    async with bench.database.transaction() as conn:  # as they were stored before
+        await conn.execute(
+            "UPDATE signature SET signals = $2 WHERE id = ANY($1::bigint[])",
+            counted[:3],
+            {"partner": one, "tagged": True},
+        )
+        await conn.execute("UPDATE signature SET signals = $2 WHERE id = $1", counted[3], {"partner": other})
+        await conn.execute(
+            "UPDATE count_partner SET people = CASE partner WHEN $1 THEN 5 ELSE 1 END WHERE letter = $2",
+            one,
+            bench.letter.id,
+        )
+        await conn.execute(UPGRADE.read_text(encoding="utf-8"))
+    assert await partnered.check() == {one: (2, 0), other: (0, 0)}
+    await self_service.withdraw(bench.database, bench.letter, counted[0])
+    await self_service.withdraw(bench.database, bench.letter, named[0])
+    assert await partnered.check() == {one: (1, 0), other: (0, 0)}
+
+
 async def test_all_at_once_nobody_waits_for_each_other_and_the_counts_are_exact(partnered: Partnered) -> None:
     bench = partnered.bench
     known = [await partnered.add(name) for name in ("one", "two", "three")]
@@ -174,6 +219,10 @@ async def test_by_the_link_and_the_form_to_the_count(site_with_worker: Installat
     assert f'href="/ru/{SLUG}?from=north-pier"' in page.text
     both = await site_with_worker.client.get(f"/en/{SLUG}?as=organization&from=north-pier")
     assert form_in(both, "sign-form")["from"] == "north-pier"
+    assert "It is not noted if no one sees your name." in page.text
+    counted = await site_with_worker.sign(email="d@letters.example", visibility="counted", **{"from": "north-pier"})
+    assert counted.status_code == 303
+    assert await rows_of(site_with_worker.database, "SELECT signals FROM pending") == [{"signals": None}]
     # An error loses nothing of it.
     wrong = await site_with_worker.sign(email="nonsense", **{"from": "north-pier"})
     assert wrong.status_code == 422
