@@ -254,7 +254,8 @@ def _key(scope: Scope) -> str:
 def _add_key(headers: list[Header], key_header: Callable[[str], Header], scope: Scope) -> None:
     """Say under which key a shared cache may be asked to drop a response that it may store."""
     if any(name == b"cache-control" and value.startswith(b"public") for name, value in headers):
-        name, value = key_header(scope.get("path_params", {}).get("slug", ALL))
+        slug = str(scope.get("path_params", {}).get("slug", ALL)).partition("/")[0]  # some routes take the rest along
+        name, value = key_header(slug)
         if all(present != name for present, _ in headers):
             headers.append((name, value))
 
