@@ -126,7 +126,7 @@ def test_curl_is_there_or_is_installed_or_missed(machine: Machine) -> None:
     assert machine.run("curl.sh").stderr == ""
 
 
-SERVERS = ("nginx", "caddy", "pgbouncer", "postfix", "systemd-analyze")
+SERVERS = ("nginx", "caddy", "pgbouncer", "postfix", "varnishd", "systemd-analyze")
 
 
 def test_servers_are_there_or_are_installed_or_missed(machine: Machine) -> None:

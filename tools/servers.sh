@@ -1,6 +1,6 @@
 #!/bin/sh
-# See that the servers are there which the tests put before ours or mail through: nginx, Caddy, PgBouncer and Postfix; and the
-# program that reads units of systemd.
+# See that the servers are there which the tests put before ours or mail through: nginx, Caddy, PgBouncer, Postfix and
+# Varnish; and the program that reads units of systemd.
 # apt-get installs them (as root). No server is a failure: its tests are not skipped.
 set -eu
 
@@ -9,6 +9,8 @@ missing=""
 for name in nginx caddy pgbouncer postfix; do
     command -v "$name" >/dev/null 2>&1 || missing="$missing $name"
 done
+command -v varnishd >/dev/null 2>&1 && ls /usr/lib/*/varnish/vmods/libvmod_xkey.so >/dev/null 2>&1 ||
+    missing="$missing varnish varnish-modules"
 command -v systemd-analyze >/dev/null 2>&1 || missing="$missing systemd"
 [ -n "$missing" ] || exit 0
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
