@@ -198,9 +198,13 @@ def number_of(name: str) -> int:
 async def visiting(visitors: Visitors) -> AsyncIterator[None]:
     """Have them sign, confirm and read until the block ends; who was answered 303 goes on to confirm meanwhile."""
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(
-        lambda: SMTP(visitors, hostname="relay.test", loop=loop, enable_SMTPUTF8=True), "0.0.0.0", SMTP_PORT
-    )
+    lines: list[SMTP] = []
+
+    def take_mail() -> SMTP:
+        lines.append(SMTP(visitors, hostname="relay.test", loop=loop, enable_SMTPUTF8=True))
+        return lines[-1]
+
+    server = await loop.create_server(take_mail, "0.0.0.0", SMTP_PORT)
     acts = [visitors.sign_on] * SIGNERS + [visitors.read_on, *[visitors.confirm_on] * SIGNERS]
     tasks = [asyncio.create_task(act()) for act in acts]
     try:
@@ -210,4 +214,7 @@ async def visiting(visitors: Visitors) -> AsyncIterator[None]:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         server.close()
+        for line in lines:  # or the worker would go on to bring these visitors the mail of the next
+            if line.transport is not None:
+                line.transport.close()
         await visitors.client.aclose()
