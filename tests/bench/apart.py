@@ -3,10 +3,11 @@
 from collections.abc import Awaitable, Callable, Mapping
 
 from petition.core.database import connect
-from tests.bench import million
+from tests.bench import flat, million
+from tests.bench.figures import Figures, Size
 from tests.bench.load import Order, send
 from tests.bench.place import FEW, SERVE, Place
-from tests.bench.rounds import SIGNERS, Figures, Size
+from tests.bench.rounds import SIGNERS
 from tests.bench.visitors import PENDING_COLUMNS, Visitors
 
 # Tables and indexes that a letter's signatures fill; the rest of the schema does not grow with them.
@@ -58,4 +59,5 @@ PARTS: Mapping[str, Callable[[Place, Size, Figures], Awaitable[None]]] = {
     "million": measure_million,
     "processes": measure_processes,
     "bytes": measure_bytes,
+    "flat": flat.measure,
 }
