@@ -33,7 +33,8 @@ FIRST_SCAN = 2_000
 GOOD_SCAN = 16
 MAX_SCAN = 50_000
 ENOUGH = 300  # rows to be expected in a window of the newest, so that 200 are in it
-WIDEST = 2_000_000  # rows of a window where the scan returned nothing
+FEW = 20  # rows in a window: so rare that all of them are sorted as soon
+WIDE = 400_000  # rows of the window where the scan returned nothing
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -148,9 +149,17 @@ class _Search:
             return await queries.scan_organizations(self._conn, self._letter_id, _tsquery(sets))
         rows, scanned = await self._scan(sets)
         if len(rows) < MAX_RESULTS:
-            words, window = _tsquery(sets, f"{self._letter_id}:"), ENOUGH * scanned // len(rows) if rows else WIDEST
-            rows = await queries.sort_recent_people(self._conn, self._letter_id, words, window)
+            rows = await self._recent(sets, ENOUGH * scanned // len(rows) if rows else WIDE)
         return rows if len(rows) == MAX_RESULTS else await self._sort(sets)
+
+    async def _recent(self, sets: "Sequence[Sequence[_Term]]", window: int) -> list[Record]:
+        """Return the rows in a window of the newest, widened once if there are nearly enough."""
+        words = _tsquery(sets, f"{self._letter_id}:")
+        rows = await queries.sort_recent_people(self._conn, self._letter_id, words, window)
+        if FEW <= len(rows) < MAX_RESULTS:
+            wider = ENOUGH * window // len(rows)
+            rows = await queries.sort_recent_people(self._conn, self._letter_id, words, wider)
+        return rows
 
     async def _scan(self, sets: "Sequence[Sequence[_Term]]") -> tuple[list[Record], int]:
         """Return those of the newest rows, and how many were scanned for that."""
