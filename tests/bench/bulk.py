@@ -110,14 +110,19 @@ SUMS = (
 )
 
 
-async def sign(url: str, letter_id: LetterId, rows: int) -> None:
-    """Have so many sign the letter, of which there are no signatures yet, the last of them a minute ago."""
+async def sign(url: str, letter_id: LetterId, rows: int, *, is_logged: bool = True) -> None:
+    """Have so many sign the letter, of which there are no signatures yet, the last of them a minute ago.
+
+    Without the count log, whose hashes Python computes, if that is not wanted.
+    """
     conn = await _connect(url)
     keys = (await published.read(conn, Wrapper([KEY]), letter_id)).keys
     await _draw(conn, rows, keys)
     indexes = await Indexes.taken(conn, ("signature", "contact", "name_word"))
     await _add_people(url, letter_id, rows)
-    await asyncio.gather(_rest(url, letter_id), _log(url, letter_id), indexes.build(conn, "signature"))
+    await asyncio.gather(_rest(url, letter_id), indexes.build(conn, "signature"))
+    if is_logged:
+        await _log(url, letter_id)
     for table in ("contact", "name_word"):
         await indexes.build(conn, table)
     await indexes.refer(conn)
