@@ -35,7 +35,7 @@ MANY = "999999999"  # everybody comes from this machine
 PLAIN = "pgbench"  # the database in which pgbench inserts
 PETITION = (sys.executable, "-m", "petition")
 SERVE = (*PETITION, "serve")
-PATIENCE = 60  # seconds for a server to come up
+PATIENCE = 300  # seconds for a server to come up, on a machine that does much else
 # What ``petition.signatures.queries.ADD_PENDING`` does, for one person: both rows in one statement, nothing looked up,
 # nothing computed, as long as what visitors leave. Prepared once; each is a commit of its own.
 ONE_BY_ONE = f"""\
