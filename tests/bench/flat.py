@@ -6,8 +6,9 @@ from urllib.parse import quote
 from petition.core.database import connect
 from tests.bench import desk_pages
 from tests.bench.figures import Figures, Size
-from tests.bench.load import Order
-from tests.bench.place import FEW, Place
+from tests.bench.load import Order, Tally
+from tests.bench.million import cpu_of_postgresql, postmaster_of
+from tests.bench.place import FEW, Place, Server
 from tests.bench.rounds import PAGE, READERS, Bench
 from tests.bench.visitors import get
 from tests.running import SLUG
@@ -28,7 +29,18 @@ SEARCHES = {
 
 
 class FlatBench(Bench):
-    """One run, without what has no part in the comparison."""
+    """One run, without what has no part in the comparison; with the database's processor time."""
+
+    postmaster: int
+
+    async def measured(self, name: str, server: Server, order: Order, wanted: str) -> Tally:
+        """Note what the database used as well."""
+        before = cpu_of_postgresql(self.postmaster)
+        tally = await super().measured(name, server, order, wanted)
+        used = cpu_of_postgresql(self.postmaster) - before
+        if name:
+            self.figures.values[f"{name} database cpu"].append(used / sum(tally.statuses.values()) * 1e6)
+        return tally
 
     async def pgbench(self) -> None:
         """Measure nothing: two letters are compared, not a program."""
@@ -71,6 +83,7 @@ async def measure(place: Place, size: Size, figures: Figures) -> None:
     """Compare a letter of ``FEW`` signatures with one of ``size.rows``, in as many rounds as wanted."""
     async with place.web(FEW) as few, place.web(size.rows) as many:
         bench = FlatBench(place, few, many, size, figures)
+        bench.postmaster = await postmaster_of(many.url)
         await bench.warm_up()
         for number in range(size.rounds):
             for part in (bench.page, bench.sign, bench.confirm, bench.lists, bench.queue, bench.searches):

@@ -9,7 +9,7 @@ from petition.signatures.listing import Cursor
 from tests.bench import count_log, counting_cost, desk_pages, idle, keeper, listeners, mail, mailings, nginx
 from tests.bench.bare import fetch
 from tests.bench.figures import Figures, Size
-from tests.bench.load import Order, send
+from tests.bench.load import Order, Tally, send
 from tests.bench.place import FEW, Place, Server, Web
 from tests.bench.visitors import PENDING_COLUMNS, Visitors, get
 from tests.running import SLUG
@@ -195,7 +195,7 @@ class Bench:
         order = Order(server.port, [get(server.port, path)], READERS, seconds or self.size.seconds)
         await self.measured(name, server, order, "200")
 
-    async def measured(self, name: str, server: Server, order: Order, wanted: str) -> None:
+    async def measured(self, name: str, server: Server, order: Order, wanted: str) -> Tally:
         """Have an order carried out and note it; without a name only do it."""
         before = server.cpu()
         tally = await send(order)
@@ -204,6 +204,7 @@ class Bench:
             raise RuntimeError(f"{name}: answers were {tally.statuses}")
         if name:
             self.figures.note(name, tally, used)
+        return tally
 
     async def _rows(self, name: str, query: str) -> int:
         conn = await connect(self.webs[name].url)
