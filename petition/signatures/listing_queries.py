@@ -67,12 +67,13 @@ SELECT set_config(name, value, true) FROM (VALUES
 # Of a window of the newest rows only those are read that the index over words and the one over times (BRIN) both
 # return: two bitmaps are cheap, 50,000 rows in as many pages are not. Planned anew each time, since only the values
 # tell how large each is; with room for a whole bitmap. A BRIN returns whole pages, and if it comes first, all rows of
-# these are checked. The planner puts the cheapest index first, and only a BRIN's cost has ``seq_page_cost`` in it.
+# these are checked. The planner puts the cheaper index first, of two for nothing the more selective one; and of these
+# two only a large BRIN is ever charged by ``seq_page_cost``.
 BY_BOTH_INDEXES = """
 SELECT set_config(name, value, true) FROM (VALUES
   ('enable_seqscan', 'off'), ('enable_indexscan', 'off'), ('enable_bitmapscan', 'on'),
   ('max_parallel_workers_per_gather', '0'), ('plan_cache_mode', 'force_custom_plan'), ('work_mem', '32MB'),
-  ('seq_page_cost', '10000'), ('random_page_cost', '0.01')
+  ('seq_page_cost', '10000'), ('random_page_cost', '0'), ('cpu_operator_cost', '0'), ('cpu_index_tuple_cost', '0')
 ) AS s (name, value)
 """
 

@@ -46,13 +46,13 @@ async def measure_processes(place: Place, size: Size, figures: Figures) -> None:
 
 async def measure_bytes(place: Place, size: Size, figures: Figures) -> None:
     """Measure what a signature takes in PostgreSQL, by table and by index, of a letter that many have signed."""
-    async with place.web(size.rows) as many:
-        conn = await connect(many.url)
-        for row in await conn.fetch(BYTES):
-            if row["bytes"] > size.rows:  # a byte each
-                figures.values[f"bytes of {row['name']}"].append(row["bytes"] / size.rows)
-        figures.values["bytes of all"].append(sum(row["bytes"] for row in await conn.fetch(BYTES)) / size.rows)
-        await conn.close()
+    conn = await connect(place.url(f"letters_{size.rows}"))
+    rows = await conn.fetch(BYTES)
+    await conn.close()
+    for row in rows:
+        if row["bytes"] > size.rows / 10:
+            figures.values[f"bytes of {row['name']}"].append(row["bytes"] / size.rows)
+    figures.values["bytes of all"].append(sum(row["bytes"] for row in rows) / size.rows)
 
 
 PARTS: Mapping[str, Callable[[Place, Size, Figures], Awaitable[None]]] = {
