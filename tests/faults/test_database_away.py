@@ -14,6 +14,7 @@ from petition.core.database import Database, opened
 from petition.core.ids import SignatureId
 from petition.core.settings import Process, load
 from petition.imports import undoing
+from petition.letters import employer_queries
 from petition.letters.model import Letter
 from petition.moderation import decisions
 from petition.moderation.model import Action
@@ -69,30 +70,36 @@ async def test_nothing_is_lost_while_the_database_is_away(
             await see_that_all_is_mailed(database, post, crowd)
 
 
-@pytest.mark.parametrize("visibility", ["public", "organizers", "counted"])
-async def test_after_any_signature_reading_goes_on_in_every_process(
-    server: Server, tmp_path: Path, visibility: str
-) -> None:
+async def test_after_any_signature_reading_goes_on_in_every_process(server: Server, tmp_path: Path) -> None:
     environ = environment(tmp_path, server.url, free_port(), BASE_URL=BASE_URL)
     async with opened(server.url, max_size=2) as database, asyncio.timeout(120):
         await publish(load(environ, role=Process.WEB), database)
         async with database.connection() as conn:
             letter = await rows.letter(conn)
-            (signature_id,) = await rows.add_pending(conn, letter, [VERA], visibility=visibility)
+            employer_id = await employer_queries.add(conn, letter.id, {"en": "Halden Cloud"}, ["halden.example"])
         async with (
             web(environ, free_port(), tmp_path / "one.log") as one,
             web(environ, free_port(), tmp_path / "two.log") as two,
         ):
-            pages = [(process.client, f"/{lang}/{SLUG}") for process in (one, two) for lang in ("en", "ru")]
+            paths = [f"/{lang}/{SLUG}{path}" for lang in ("en", "ru") for path in ("", "/signatories")]
+            pages = [(process.client, path) for process in (one, two) for path in paths]
             for client, path in pages:
                 assert (await client.get(path)).status_code == 200
-            assert (await one.client.post(f"/en/confirm/{rows.token(letter, signature_id)}")).status_code == 303
-            await until_counted(one, 1)
-            await until_counted(two, 1)
-            await server.end(signal.SIGKILL)
-            answers = [await client.get(path) for client, path in pages * 3]
-            assert [answer.status_code for answer in answers] == [200] * 12
-            await server.start()
+            employee = {"visibility": "counted", "employer": str(employer_id)}
+            others = [{"visibility": visibility} for visibility in ("public", "organizers", "counted")]
+            for number, fields in enumerate([*others, employee], 1):
+                async with database.connection() as conn:
+                    (signature_id,) = await rows.add_pending(conn, letter, [f"{number}@halden.example"], **fields)
+                assert (await one.client.post(f"/en/confirm/{rows.token(letter, signature_id)}")).status_code == 303
+                await until_counted(one, number)
+                await until_counted(two, number)
+                await server.end(signal.SIGKILL)
+                answers = [await client.get(path) for client, path in pages * 3]
+                assert [answer.status_code for answer in answers] == [200] * 24, fields
+                await server.start()
+                for process in (one, two):
+                    while (await process.client.get("/readyz")).status_code != 200:
+                        await asyncio.sleep(0.05)
 
 
 async def by_the_signatory(database: Database, letter: Letter, signature_id: SignatureId) -> None:
