@@ -22,6 +22,7 @@ _LOST = (
     asyncpg.IdleInTransactionSessionTimeoutError,
     asyncpg.TransactionTimeoutError,
     asyncpg.InvalidCatalogNameError,  # no such database
+    asyncpg.ObjectNotInPrerequisiteStateError,  # ALLOW_CONNECTIONS is off, for a move or a restore
     asyncpg.InvalidAuthorizationSpecificationError,  # no such role, a wrong password
     asyncpg.InsufficientPrivilegeError,
     asyncpg.InternalClientError,
@@ -105,6 +106,12 @@ _CAUSES: tuple[tuple[type[BaseException], str, str], ...] = (
         "the database cannot be reached: user or password in DATABASE_URL is wrong",
     ),
     (asyncpg.InvalidCatalogNameError, "", "the database cannot be reached: the server has none of that name"),
+    (
+        asyncpg.ObjectNotInPrerequisiteStateError,
+        "",
+        "the database takes no connections: ALTER DATABASE … ALLOW_CONNECTIONS true",
+    ),
+    (asyncpg.CannotConnectNowError, "", "the database is starting, stopping or recovering"),
     (TimeoutError, "", SILENT),
     (asyncpg.ProtocolViolationError, "startup parameter", POOLER),
     (

@@ -304,6 +304,6 @@ async def _count(
         change += CountChange.of_signature(
             row, row["visibility"], import_number=row["import"], sign=move.counts, exit=_exit_of(move)
         )
-    is_shown = [move for move in moves if not move.is_of_person or move.row["visibility"] == Visibility.PUBLIC]
+    is_shown = [move for move in moves if not move.is_of_person or counting.is_named_on_pages(move.row)]
     purge = any(move.counts < 0 for move in is_shown)
     await counting.apply(conn, letter_id, change, revision=any(move.counts for move in moves), purge=purge)

@@ -8,7 +8,7 @@ from petition.stored_data import words
 
 # By id, before any other lock, so that decisions on overlapping sets wait for each other here.
 LOCK_SIGNATURES = """
-SELECT id, kind, state, visibility, organization, import, digest, name_key, private, flags, signals,
+SELECT id, kind, state, visibility, employer, organization, import, digest, name_key, private, flags, signals,
        coalesce(removed_from,
                 CASE WHEN kind = 'organization' AND organization IS NULL THEN 'held' ELSE 'confirmed' END
                   ::signature_state) AS removed_from,

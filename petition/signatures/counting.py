@@ -78,6 +78,14 @@ FROM count WHERE letter = ANY($1::integer[])
 """
 
 
+def is_named_on_pages(signature: Record | Mapping[str, Any]) -> bool:
+    """Return whether pages show a name because of a row that counts: of a person, representative or employer.
+
+    An act that changes this must purge pages: a stale copy would show the name again.
+    """
+    return signature["visibility"] == Visibility.PUBLIC or signature["employer"] is not None
+
+
 @dataclass(frozen=True, slots=True)
 class EntryChange:
     """Which of some organizations had a confirmed signature before an act, and which have one after it.

@@ -289,7 +289,11 @@ async def store(
         sealed = None
     columns = columns_of(letter.keys, row, fields, visibility, is_sealed=sealed is not None)
     await queries.store_names(conn, letter.id, row["id"], visibility.value, columns, sealed, employer_id)
-    if row["state"] != SignatureState.CONFIRMED or row["kind"] != Kind.PERSON:
+    if row["state"] != SignatureState.CONFIRMED:
+        return
+    purge = counting.is_named_on_pages(row)
+    if row["kind"] != Kind.PERSON:  # a representative, who is not in the count
+        await counting.apply(conn, letter.id, CountChange(), purge=purge)
         return
     name_key = columns[4]
     if row["name_key"]:
@@ -302,7 +306,7 @@ async def store(
     if visibility is Visibility.COUNTED:
         change += CountChange.without_partner(row)
     revision = revision or bool(change.partners)
-    await counting.apply(conn, letter.id, change, revision=revision, purge=row["visibility"] == Visibility.PUBLIC)
+    await counting.apply(conn, letter.id, change, revision=revision, purge=purge)
 
 
 def columns_of(
@@ -345,14 +349,13 @@ async def _count_less(conn: Connection, row: Record) -> None:
     change = CountChange.of_signature(row, row["visibility"], import_number=row["import"], sign=-1)
     if row["kind"] == Kind.PERSON:
         # Another name may come at the same moment, so that the count stays the same.
-        is_public = row["visibility"] == Visibility.PUBLIC
-        await counting.apply(conn, row["letter"], change, purge=is_public)
+        await counting.apply(conn, row["letter"], change, purge=counting.is_named_on_pages(row))
     elif row["organization"] is not None:
         entry = await _entry_less(conn, row, imported=imported)
         change += CountChange.of_entries(entry, exit=Exit.WITHDRAWN)
         # The count may stay the same, while the partner's or the list changes.
-        is_gone = bool(entry.organizations)
-        await counting.apply(conn, row["letter"], change, revision=bool(change.partners), purge=is_gone)
+        purge = bool(entry.organizations) or counting.is_named_on_pages(row)
+        await counting.apply(conn, row["letter"], change, revision=bool(change.partners), purge=purge)
 
 
 async def _entry_less(conn: Connection, row: Record, *, imported: bool) -> EntryChange:
