@@ -101,6 +101,8 @@ class GuardedProtocol(WatchedProtocol):
         self._known_heads = self._cache.known_heads if self._cache else _NONE
         self.prefixes = prefixes_of_peer(self.client[0], tuple(self.trusted)) if self.client else ()
         self.open_connections.add(self)
+        if self._cache is not None:
+            self._cache.yield_files(len(self.open_connections))
         if (own := transport.get_extra_info("socket")) is not None:
             self.open_connections.spare_files(own.fileno())
         metrics.CONNECTIONS.set(len(self.open_connections))

@@ -72,7 +72,7 @@ class KnownHeads(dict[bytes, CacheRequest]):
 
 
 class CachingApplication(Protocol):
-    """An application that may be asked for a response before it is called."""
+    """An application that may be asked for a response before it is called, and has streams that may end."""
 
     known_heads: KnownHeads
 
@@ -81,3 +81,6 @@ class CachingApplication(Protocol):
 
     def cached_response(self, request: CacheRequest) -> tuple[bytes, bytes] | None:
         """Return (status and header lines, body), or None if the application has to answer."""
+
+    def yield_files(self, connections: int) -> None:
+        """Make room for connections, of which there are so many."""

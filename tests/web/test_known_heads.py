@@ -43,6 +43,9 @@ class Application:
         lines = b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n" % len(self.page)
         return lines, b"" if request.is_head else self.page
 
+    def yield_files(self, connections: int) -> None:
+        assert connections
+
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
