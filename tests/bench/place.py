@@ -34,7 +34,7 @@ MANY = "999999999"  # everybody comes from this machine
 PLAIN = "pgbench"  # the database in which pgbench inserts
 PETITION = (sys.executable, "-m", "petition")
 SERVE = (*PETITION, "serve")
-PATIENCE = 60  # seconds for a server to come up
+PATIENCE = 300  # seconds for a server to come up, on a busy machine
 # What ``petition.signatures.queries.ADD_PENDING`` does, for one person: both rows in one statement, nothing looked up,
 # nothing computed, as long as what visitors leave. Prepared once; each is a commit of its own.
 ONE_BY_ONE = f"""\
@@ -289,7 +289,7 @@ def running(command: list[str], port: int, environ: dict[str, str], log: Path) -
         yield process
     finally:
         process.send_signal(signal.SIGTERM)
-        process.wait(30)
+        process.wait(PATIENCE)
 
 
 async def up(port: int, path: str, *, listening: bool = False) -> None:

@@ -219,13 +219,8 @@ class Bench:
     async def streams(self) -> None:
         """Measure what tens of thousands who listen to the count weigh, and how long until the last has heard."""
         web = self._webs["many"]  # the other one's memory is measured
-        number = listeners.possible(self._size.listeners)
-        heard = await listeners.measure(web, number)
-        self.figures.values["listeners"].append(number)
-        self.figures.values["listener KiB"].append(heard.kilobytes)
-        self.figures.values["listener cpu"].append(heard.cpu)
-        self.figures.values["listeners spread"].append(statistics.median(heard.spread))
-        self.figures.values["listeners late"].append(statistics.median(heard.late))
+        for name, value in (await listeners.measure(self._place, web, self._size.listeners)).items():
+            self.figures.values[name].append(value)
 
     async def search(self) -> None:
         """Measure the search among many, one at a time."""
