@@ -12,7 +12,7 @@ from tests.bench import count_log, counting_cost, desk_pages, idle, keeper, list
 from tests.bench.bare import fetch
 from tests.bench.load import Order, Tally, send
 from tests.bench.place import FEW, Place, Server, Web
-from tests.bench.visitors import PENDING_COLUMNS, Visitors, get
+from tests.bench.visitors import PENDING_COLUMNS, Visitors, get, proxy_lines
 from tests.running import SLUG
 
 PAGE = f"/ru/{SLUG}"
@@ -23,6 +23,7 @@ COUNT = f"/api/v1/letters/{SLUG}/count"
 BADGE = f"/badge/{SLUG}.svg?lang=ru"
 WORST_READING, WORST_SIGNING = 10_000, 40  # a second, both at once
 READERS = 16
+PROXIED = 5000  # requests with lines of a proxy, each another visitor's
 SIGNERS = 64
 MIDDLE = "SELECT listed_at, id FROM signature WHERE letter = 1 ORDER BY listed_at DESC OFFSET $1 LIMIT 1"
 
@@ -122,6 +123,9 @@ class Bench:
                 await self._pages("", server, PAGE, seconds=0.5)
             await self._pages("nginx", other, PAGE)
             await self._pages("page beside nginx", web, PAGE)
+            requests = [get(web.port, PAGE, proxy_lines(number)) for number in range(PROXIED)]
+            order = Order(web.port, requests, READERS, self._size.seconds)
+            await self._measured("page behind a proxy", web, order, "200")
 
     async def count(self) -> None:
         """Measure the count, for a program."""
