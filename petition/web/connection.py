@@ -26,7 +26,7 @@ from petition.core.client_networks import ONION_NETWORK, ClientNetwork, is_in, o
 from petition.core.settings import Network
 from petition.web import proxy_line
 from petition.web.deadlines import ClientWait
-from petition.web.known_heads import CacheRequest, CachingApplication, KnownHeads
+from petition.web.known_heads import CacheRequest, CachingApplication, KnownHeads, without_proxy_lines
 from petition.web.listeners import ONION_CLIENT
 from petition.web.page_cache import Header
 from petition.web.request_bounds import MAX_LINES, HeadRefused, PipelineFull, Trailers, check_chunks, refusal
@@ -101,6 +101,8 @@ class GuardedProtocol(WatchedProtocol):
         self._known_heads = self._cache.known_heads if self._cache else _NONE
         self.prefixes = prefixes_of_peer(self.client[0], tuple(self.trusted)) if self.client else ()
         self.open_connections.add(self)
+        if self._cache is not None:
+            self._cache.yield_files(len(self.open_connections))
         if (own := transport.get_extra_info("socket")) is not None:
             self.open_connections.spare_files(own.fileno())
         metrics.CONNECTIONS.set(len(self.open_connections))
@@ -119,13 +121,15 @@ class GuardedProtocol(WatchedProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Answer a head that is known at once; read everything else."""
-        if self._is_between and (request := self._known_heads.get(data)) is not None and self.is_free():
-            reply = self._reply_to(request)
-            if reply is not None:
-                self._framing = 0
-                self._deadline.clear()
-                self._write_reply(reply)
-                return
+        if self._is_between:
+            head = data if self.prefixes else without_proxy_lines(data)  # a proxy's connection has none
+            if (request := self._known_heads.get(head)) is not None and self.is_free():
+                reply = self._reply_to(request)
+                if reply is not None:
+                    self._framing = 0
+                    self._deadline.clear()
+                    self._write_reply(reply)
+                    return
         self._read(data)
 
     def _read(self, data: bytes) -> None:

@@ -19,6 +19,7 @@ log = logging.getLogger(__name__)
 evictions = LogSummary(log, "too many connections")
 MAX_CONNECTIONS = 8_000  # of one process; uvicorn would answer 503 at 10,000
 OTHER_FILES = 200  # open files that are no client's, at most half of all: libraries, the database
+SHARED_FILES = 32  # one in so many is left free by count streams that have taken those connections do not need
 SPARE_FILES = 32  # that stay free, at most an eighth of all: for the database, and to answer the next client
 MAX_PER_NETWORK = 500  # open at once from one IPv4 address or IPv6 /64: mobile carriers have thousands behind one
 MAX_UNFINISHED = 1_000  # requests whose body is still arriving, each with up to 128 KB in memory
@@ -138,9 +139,14 @@ def max_connections() -> int:
     return min(MAX_CONNECTIONS, _client_files() // 2)
 
 
-def max_streams() -> int:
-    """Return how many may listen to a count: for them there is a file each, beside those of all other connections."""
-    return _client_files() - max_connections()
+def max_streams(connections: int = 0) -> int:
+    """Return how many may listen to a count while so many other connections are open.
+
+    Some files are theirs alone: those that are left if there are as many connections as there may be. What connections
+    do not need is theirs too, until it is needed.
+    """
+    files = _client_files()
+    return max(files - max_connections(), files - connections - files // SHARED_FILES)
 
 
 def _client_files() -> int:

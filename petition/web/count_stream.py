@@ -180,7 +180,7 @@ class CountStreams:
         connection = uvicorn_responses.take_over(send, listener)
         if connection is None:
             return False
-        if self._size >= min(MAX_LISTENERS, connection_limits.max_streams()):
+        if self._size >= min(MAX_LISTENERS, connection_limits.max_streams(connection.others)):
             self._make_room()
         self._add(listener)
         is_current = (b"last-event-id", channel.id) in scope["headers"]
@@ -224,6 +224,11 @@ class CountStreams:
             return b""
         channel.sent_at = asyncio.get_running_loop().time()
         return channel.event
+
+    def yield_files(self, connections: int) -> None:
+        """End some streams if there are too many beside so many connections."""
+        if self._size > connection_limits.max_streams(connections):
+            self._make_room()
 
     def _make_room(self) -> None:
         """End streams of the networks that have the most: of a browser's, which comes again, or of a flood."""
@@ -270,7 +275,7 @@ class CountStreams:
         try:
             await asyncio.sleep(channel.sent_at + MIN_INTERVAL - loop.time())
             pending, channel.pending_listeners = channel.pending_listeners, set()
-            recipients = channel.listeners | pending if self._update(channel) else pending
+            recipients = channel.listeners if self._update(channel) else pending  # those are some of these
             if recipients:
                 channel.sent_at = loop.time()
                 await self._write(recipients, EventBytes(channel.event))

@@ -174,6 +174,10 @@ class Gateway:
         self._counts.count_hit(request.counts, 200, perf_counter() - started)
         return encoded.lines, b"" if request.is_head else encoded.body
 
+    def yield_files(self, connections: int) -> None:
+        """End count streams if connections, of which there are so many, need their files."""
+        self._streams.yield_files(connections)
+
     def stop(self) -> None:
         """End the count streams, which would delay a shutdown."""
         self._streams.stop()

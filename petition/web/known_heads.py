@@ -5,11 +5,12 @@ another request is with them, so it can be looked up when the same bytes come ag
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection
 from typing import NamedTuple, Protocol
 
 from petition.web.content_codings import Coding
 from petition.web.page_cache import Header
+from petition.web.request_bounds import MAX_LINES
 from petition.web.request_counts import RouteCounts
 
 MAX_LENGTH = 2048  # bytes of a head
@@ -39,11 +40,16 @@ IMPERSONAL = frozenset(
         b"te",
         b"upgrade-insecure-requests",
         b"user-agent",
+        b"x-forwarded-host",
         b"x-forwarded-proto",
     }
 )
-REFERER = b"referer"
-_SITE = re.compile(rb"https?://[^/?#]*/?")  # without a path, which may be that of a link from a mail
+# Likewise, with such values only: no path of a site, which may be that of a link from a mail; no private proxy's name.
+IMPERSONAL_VALUES = {b"referer": re.compile(rb"https?://[^/?#]*/?"), b"via": re.compile(rb"1\.1 Caddy")}
+# A proxy adds them, different ones to each request, and no page of the cache depends on them: heads are known without.
+PROXY_LINES = frozenset({b"x-forwarded-for", b"x-request-id"})
+MAX_PROXY_LINES = 4
+_PROXY_LINE = re.compile(rb"\r\nX-(?:Forwarded-For|Request-I[Dd]): [\w.:, -]{1,200}(?=\r\n)")
 
 
 class CacheRequest(NamedTuple):
@@ -59,20 +65,38 @@ class CacheRequest(NamedTuple):
 class KnownHeads(dict[bytes, CacheRequest]):
     """The heads that were answered from the cache, of an application."""
 
-    def note(self, data: bytes, headers: Iterable[Header], request: CacheRequest) -> None:
+    def note(self, data: bytes, headers: Collection[Header], request: CacheRequest) -> None:
         """Remember what ``data`` asks for, unless it might say who asks; ``headers`` are the parser's."""
-        if len(data) > MAX_LENGTH or not data.endswith(END):
-            return
+        cut = 0
         for name, value in headers:
-            if name not in IMPERSONAL and not (name == REFERER and _SITE.fullmatch(value)):
+            if name in PROXY_LINES:
+                cut += 1
+            elif name not in IMPERSONAL and not (
+                name in IMPERSONAL_VALUES and IMPERSONAL_VALUES[name].fullmatch(value)
+            ):
                 return
+        head = without_proxy_lines(data)
+        # A line for the request, one for each header, and an empty one: so each line break stands between two lines,
+        # and a line that a proxy adds at one of them is a line of its own for the parser too.
+        breaks = len(headers) - cut + 2
+        if not (head.count(b"\r\n") == head.count(b"\n") == breaks <= MAX_LINES - MAX_PROXY_LINES):
+            return
+        if len(head) > MAX_LENGTH or not head.endswith(END):
+            return
         if len(self) >= MAX_HEADS:
             del self[next(iter(self))]
-        self[data] = request
+        self[head] = request
+
+
+def without_proxy_lines(data: bytes) -> bytes:
+    """Return a head without what a proxy has added; anything that is no head, or longer than known ones, as it is."""
+    if len(data) > 2 * MAX_LENGTH or not data.endswith(END):  # such a line could follow a head, and be no part of it
+        return data
+    return _PROXY_LINE.sub(b"", data, MAX_PROXY_LINES)
 
 
 class CachingApplication(Protocol):
-    """An application that may be asked for a response before it is called."""
+    """An application that may be asked for a response before it is called, and has streams that may end."""
 
     known_heads: KnownHeads
 
@@ -81,3 +105,6 @@ class CachingApplication(Protocol):
 
     def cached_response(self, request: CacheRequest) -> tuple[bytes, bytes] | None:
         """Return (status and header lines, body), or None if the application has to answer."""
+
+    def yield_files(self, connections: int) -> None:
+        """Make room for connections, of which there are so many."""

@@ -17,6 +17,7 @@ class TakenConnection(NamedTuple):
     transport: asyncio.Transport
     head: bytes  # status line and the server's own headers
     is_chunked: bool  # False for HTTP/1.0, whose response ends with the connection
+    others: int  # connections that are open, without those that were taken
 
 
 def take_over(send: object, protocol: asyncio.Protocol) -> TakenConnection | None:
@@ -37,4 +38,5 @@ def take_over(send: object, protocol: asyncio.Protocol) -> TakenConnection | Non
     is_chunked = cycle.scope["http_version"] != "1.0"
     lines = [b"%b: %b\r\n" % header for header in cycle.default_headers]
     framing = [b"transfer-encoding: chunked\r\n"] if is_chunked else []
-    return TakenConnection(transport, b"".join((b"HTTP/1.1 200 OK\r\n", *lines, *framing)), is_chunked)
+    head = b"".join((b"HTTP/1.1 200 OK\r\n", *lines, *framing))
+    return TakenConnection(transport, head, is_chunked, len(connection.open_connections))

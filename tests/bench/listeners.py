@@ -1,5 +1,7 @@
 """Thousands who listen to one letter's count: what each weighs, and how long until the last has heard.
 
+Where the machine does not let one process open as many files, they listen to several.
+
 ``python -m tests.bench.listeners PORT PATH NUMBER`` is the crowd, a process of its own. It says "there" when all have
 heard the count; then, for every event that reached all of them, the milliseconds from the first to the last.
 """
@@ -9,18 +11,22 @@ import contextlib
 import resource
 import select
 import socket
+import statistics
 import sys
 import time
+from asyncio.subprocess import Process
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 from petition.core.database import connect
 from petition.web import connection_limits
 from petition.web.server import OPEN_FILES
-from tests.bench.place import Web
+from tests.bench.place import SERVE, Place, Web
 from tests.running import SLUG
 
 PATH = f"/api/v1/letters/{SLUG}/events"
-EVENTS = 3
+EVENTS = 5
 OF_ONE_NETWORK = 100
 BROWSERS = "".join(  # headers as long as a browser's
     f"{name}: {value}\r\n"
@@ -49,37 +55,72 @@ def possible(number: int) -> int:
 class Heard:
     """What came of it."""
 
-    kilobytes: float  # of the web process, for each listener (KiB)
+    kilobytes: float  # of the web processes, for each listener (KiB)
     spread: list[float]  # milliseconds from the first who heard to the last, for each event
     late: list[float]  # milliseconds from the commit until the last had heard
-    cpu: float  # microseconds of the web process for one event of one listener
+    cpu: float  # microseconds of the web processes for one event of one listener
 
 
-async def measure(web: Web, number: int) -> Heard:
-    """Have ``number`` listen to the letter of ``web``, and its count move ``EVENTS`` times."""
-    before = web.resident()
-    crowd = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tests.bench.listeners", str(web.port), PATH, str(number)),
-        stdout=asyncio.subprocess.PIPE,
-    )
-    assert crowd.stdout is not None
-    conn = await connect(web.url)
+async def measure(place: Place, web: Web, size: int) -> dict[str, float]:
+    """Have ``size`` listen to the letter of ``web``, or as many as can; if that is less, ``size`` by several processes.
+
+    Returns the medians by name.
+    """
+    number = possible(size)
+    figures = _named("", number, await _measure([web], number))
+    if number < size:
+        processes = -(-size // number)
+        async with AsyncExitStack() as stack:
+            webs = [await stack.enter_async_context(place.beside(web, SERVE, {})) for _ in range(processes)]
+            figures |= _named("all ", size, await _measure(webs, -(-size // processes)))
+    return figures
+
+
+def _named(which: str, number: int, heard: Heard) -> dict[str, float]:
+    return {
+        f"{which}listeners": number,
+        f"{which}listener KiB": heard.kilobytes,
+        f"{which}listener cpu": heard.cpu,
+        f"{which}listeners spread": statistics.median(heard.spread),
+        f"{which}listeners late": statistics.median(heard.late),
+        f"{which}listeners latest": max(heard.late),
+    }
+
+
+async def _measure(webs: Sequence[Web], size: int) -> Heard:
+    """Have ``size`` listen to each of ``webs``, and the letter's count move ``EVENTS`` times."""
+    before = sum(web.resident() for web in webs)
+    number = size * len(webs)
+    crowds = [await _start_crowd(web.port, size) for web in webs]
+    conn = await connect(webs[0].url)
     try:
-        assert (await crowd.stdout.readline()).strip() == b"there"
-        grown = (web.resident() - before) * 1024 / number
-        spread, late, worked = [], [], web.cpu()
+        assert {line.strip() for line in await _lines_of(crowds)} == {b"there"}
+        grown = (sum(web.resident() for web in webs) - before) * 1024 / number
+        spread, late, worked = [], [], sum(web.cpu() for web in webs)
         for _ in range(EVENTS):
             await asyncio.sleep(1.2)
             committed = time.monotonic()
             await conn.execute("UPDATE count SET people = people + 1")
-            first, last = map(float, (await crowd.stdout.readline()).split())
+            times = [[float(part) for part in line.split()] for line in await _lines_of(crowds)]
+            first, last = min(first for first, _ in times), max(last for _, last in times)
             spread.append((last - first) * 1000)
             late.append((last - committed) * 1000)
-        return Heard(grown, spread, late, (web.cpu() - worked) / EVENTS / number * 1e6)
+        return Heard(grown, spread, late, (sum(web.cpu() for web in webs) - worked) / EVENTS / number * 1e6)
     finally:
         await conn.close()
-        crowd.terminate()
-        await crowd.wait()
+        for crowd in crowds:
+            crowd.terminate()
+            await crowd.wait()
+
+
+async def _start_crowd(port: int, size: int) -> Process:
+    return await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "tests.bench.listeners", str(port), PATH, str(size)), stdout=asyncio.subprocess.PIPE
+    )
+
+
+async def _lines_of(crowds: Sequence[Process]) -> list[bytes]:
+    return await asyncio.gather(*(crowd.stdout.readline() for crowd in crowds if crowd.stdout is not None))
 
 
 class _Crowd:

@@ -297,7 +297,7 @@ def running(command: list[str], port: int, environ: dict[str, str], log: Path) -
         yield process
     finally:
         process.send_signal(signal.SIGTERM)
-        process.wait(30)
+        process.wait(PATIENCE)
 
 
 async def up(port: int, path: str, *, listening: bool = False) -> None:

@@ -71,8 +71,20 @@ def lines(figures: Figures, size: Size) -> list[Line]:
             for what, name in grown.items()
         ),
         Line(f"search at {size.rows:,}, p95", figures.median("search many p95"), MOST, 100, "ms"),
-        Line(f"{_listeners(figures)} listeners, each", figures.median("listener KiB"), MOST, 6, "KiB"),
-        Line("the same: the last one has a change", figures.median("listeners late"), MOST, 1000, "ms"),
+        *(
+            line
+            for which, where in (("", "one process"), ("all ", "as many processes as they need here"))
+            for line in (
+                Line(
+                    f"{_listeners(figures, which)}, {where}: each",
+                    figures.median(f"{which}listener KiB"),
+                    MOST,
+                    6,
+                    "KiB",
+                ),
+                Line("the same: the last one has it", figures.median(f"{which}listeners late"), MOST, 1000, "ms"),
+            )
+        ),
         Line(f"{size.letters:,} letters, idle: of a core", figures.median("idle core"), MOST, 2, "%"),
         Line("the same: memory more than with one letter", figures.median("idle memory more"), MOST, 20, "MiB"),
         Line("the same: statements a second", figures.median("idle statements"), MOST, 4),
@@ -112,8 +124,8 @@ def _sign_over_bare(figures: Figures) -> tuple[float | None, str, float]:
     return figures.cpu_ratio("sign few", "bare form"), MOST, 7.1
 
 
-def _listeners(figures: Figures) -> str:
-    return f"{figures.median('listeners') or 0:,.0f}"
+def _listeners(figures: Figures, which: str) -> str:
+    return f"{figures.median(f'{which}listeners') or 0:,.0f} listeners"
 
 
 def _a_minute(figures: Figures) -> float | None:

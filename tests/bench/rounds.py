@@ -11,7 +11,7 @@ from tests.bench.bare import fetch
 from tests.bench.figures import Figures, Size
 from tests.bench.load import Order, Tally, send
 from tests.bench.place import FEW, Place, Server, Web
-from tests.bench.visitors import PENDING_COLUMNS, Visitors, get
+from tests.bench.visitors import PENDING_COLUMNS, Visitors, get, proxy_lines
 from tests.running import SLUG
 
 PAGE = f"/ru/{SLUG}"
@@ -22,6 +22,7 @@ COUNT = f"/api/v1/letters/{SLUG}/count"
 BADGE = f"/badge/{SLUG}.svg?lang=ru"
 WORST_READING, WORST_SIGNING = 10_000, 40  # a second, both at once
 READERS = 16
+PROXIED = 5000  # requests with lines of a proxy, each another visitor's
 SIGNERS = 64
 MIDDLE = "SELECT listed_at, id FROM signature WHERE letter = 1 ORDER BY listed_at DESC OFFSET $1 LIMIT 1"
 
@@ -64,6 +65,9 @@ class Bench:
                 await self._pages("", server, PAGE, seconds=0.5)
             await self._pages("nginx", other, PAGE)
             await self._pages("page beside nginx", web, PAGE)
+            requests = [get(web.port, PAGE, proxy_lines(number)) for number in range(PROXIED)]
+            order = Order(web.port, requests, READERS, self.size.seconds)
+            await self.measured("page behind a proxy", web, order, "200")
 
     async def count(self) -> None:
         """Measure the count, for a program."""
@@ -169,13 +173,8 @@ class Bench:
     async def streams(self) -> None:
         """Measure what tens of thousands who listen to the count weigh, and how long until the last has heard."""
         web = self.webs["many"]  # the other one's memory is measured
-        number = listeners.possible(self.size.listeners)
-        heard = await listeners.measure(web, number)
-        self.figures.values["listeners"].append(number)
-        self.figures.values["listener KiB"].append(heard.kilobytes)
-        self.figures.values["listener cpu"].append(heard.cpu)
-        self.figures.values["listeners spread"].append(statistics.median(heard.spread))
-        self.figures.values["listeners late"].append(statistics.median(heard.late))
+        for name, value in (await listeners.measure(self._place, web, self.size.listeners)).items():
+            self.figures.values[name].append(value)
 
     async def search(self) -> None:
         """Measure the search among many, one at a time."""

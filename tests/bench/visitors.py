@@ -119,6 +119,11 @@ def get(port: int, path: str, more: str = "") -> bytes:
     return f"GET {path} HTTP/1.1\r\nHost: localhost:{port}\r\n{BROWSER}{more}\r\n".encode()
 
 
+def proxy_lines(number: int) -> str:
+    """Return the lines that nginx adds to a visitor's request."""
+    return f"X-Forwarded-For: 203.0.113.{number % 256}\r\nX-Forwarded-Proto: https\r\nX-Request-ID: {number:032x}\r\n"
+
+
 def post(port: int, path: str, network: str, body: bytes) -> bytes:
     """Return a browser's form, as the proxy in front hands it on."""
     head = (

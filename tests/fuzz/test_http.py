@@ -72,6 +72,7 @@ NAMES = st.sampled_from(
             b"Accept-Language",
             b"X-Forwarded-For",
             b"X-Forwarded-Host",
+            b"X-Request-ID",
             b"Cookie",
             b"A B",
         ),

@@ -138,3 +138,26 @@ async def test_proxies_bring_as_many_as_they_like(call: Call, monkeypatch: pytes
     for caller in [await call() for _ in range(3)]:  # this machine's own addresses are where proxies stand
         await caller.send(REQUEST)
         assert await caller.answer() == OK
+
+
+@pytest.mark.parametrize(
+    ("files", "connections", "streams"),
+    [
+        (20_000, 0, 19_182),  # all but one in 32
+        (20_000, 1_000, 18_182),
+        (20_000, 7_400, 11_800),
+        (20_000, 8_000, 11_800),  # what is theirs alone
+        (65_536, 0, 63_295),
+        (1024, 0, 799),
+        (1024, 412, 412),
+        (16, 4, 4),
+    ],
+)
+def test_streams_have_the_files_that_no_connection_needs(
+    files: int, connections: int, streams: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection_limits, "max_files", lambda: files)
+    assert connection_limits.max_streams(connections) == streams
+    assert (
+        connection_limits.max_streams(connection_limits.max_connections()) + connection_limits.max_connections() < files
+    )

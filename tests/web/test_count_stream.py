@@ -5,14 +5,17 @@ import json
 import signal
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from petition.web import count_stream
+from petition.web import connection_limits, count_stream
+from petition.web.connection import GuardedProtocol
+from petition.web.count_stream import CountStreams
 from tests.faults.processes import web
 from tests.running import SLUG, Installation, free_port, link_in
 from tests.web.api.test_endpoints import is_problem
@@ -340,6 +343,34 @@ async def test_when_all_slots_are_taken_the_network_with_the_most_pays(
                 task.cancel()
             assert site.app is not None
             assert site.app._streams._size == 3
+
+
+async def test_streams_end_for_connections_that_need_their_files(
+    site: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert site.app is not None
+    streams = site.app._streams
+    async with AsyncExitStack() as stack:
+        listeners = [await stack.enter_async_context(radio(site)) for _ in range(4)]
+        visitor = await stack.enter_async_context(radio(site, X_Forwarded_For="198.51.101.1"))
+        for listener in (*listeners, visitor):
+            await listener.event()
+        open_now = len(GuardedProtocol.open_connections)
+        files = open_now + 6  # one more connection can be had, then they are the streams'
+        monkeypatch.setattr(connection_limits, "_client_files", lambda: files)
+        monkeypatch.setattr(connection_limits, "max_connections", lambda: files - 3)  # three are the streams' own
+        for expected in (5, 4, 3, 3):
+            _, writer = await asyncio.open_connection("127.0.0.1", site.settings.port)
+            stack.callback(writer.close)
+            await until(partial(_has_size, streams, expected))
+        await until(lambda: len(GuardedProtocol.open_connections) >= open_now + 4)
+        assert streams._size == 3
+        await counted(site, 7)
+        assert await visitor.total() == 7
+
+
+def _has_size(streams: CountStreams, size: int) -> bool:
+    return streams._size == size
 
 
 async def _to_the_end(listener: Radio) -> None:

@@ -8,17 +8,19 @@ from typing import Any
 import pytest
 from hypothesis import strategies as st
 
-from petition.web import known_heads
+from petition.web import connection, known_heads
 from petition.web.connection import GuardedProtocol
 from petition.web.content_codings import Coding
 from petition.web.known_heads import CacheRequest, KnownHeads
 from petition.web.page_cache import Header
+from petition.web.request_bounds import MAX_LINES
 from petition.web.request_counts import RouteCounts
 from tests.fuzz.running import rounds
 from tests.web.test_connection import Receive, Send, listening
 
 LINES = b"Host: localhost\r\nUser-Agent: Browser/1.0\r\nAccept-Encoding: br\r\n"
 HEAD = b"GET /cached HTTP/1.1\r\n" + LINES + b"\r\n"
+FORWARDED = b"\r\nX-Forwarded-For: 203.0.113.9"
 LAST = b"GET /last HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 
 
@@ -42,6 +44,9 @@ class Application:
             return None
         lines = b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n" % len(self.page)
         return lines, b"" if request.is_head else self.page
+
+    def yield_files(self, connections: int) -> None:
+        assert connections
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -132,8 +137,13 @@ async def test_it_is_asked_between_other_requests(app: Application, line: Line) 
 PERSONAL = [
     b"Cookie: a=b",
     b"Authorization: Basic YTpi",
-    b"X-Forwarded-For: 203.0.113.9",
-    b"X-Request-ID: 1",
+    b"X-Real-IP: 203.0.113.9",
+    # Not as a proxy of ours writes it.
+    b"x-forwarded-for: 203.0.113.9",
+    b"X-Forwarded-For: ",
+    b"X-Forwarded-For:203.0.113.9",
+    b"X-Request-ID: <1>",
+    b"Via: 1.1 proxy-of-vera",
     b"Referer: https://letters.example/en/confirm/token",
     b"Referer: https://letters.example/?q=vera",
     b"X-Whatever: 1",
@@ -147,10 +157,62 @@ async def test_what_may_be_of_one_person_is_not_remembered(app: Application, lin
     assert app.known_heads == {}
 
 
-@pytest.mark.parametrize("more", [b"Referer: https://news.example/", b"Referer: https://news.example", b"DNT: 1"])
+@pytest.mark.parametrize(
+    "more", [b"Referer: https://news.example/", b"Referer: https://news.example", b"DNT: 1", b"Via: 1.1 Caddy"]
+)
 async def test_what_may_be_of_anyone_is(app: Application, line: Line, more: bytes) -> None:
     assert await line.ask(HEAD.replace(b"\r\n\r\n", b"\r\n" + more + b"\r\n\r\n")) == b"first"
     assert len(app.known_heads) == 1
+
+
+def behind_proxy(number: int) -> bytes:
+    """Return ``HEAD`` with the lines that nginx and Caddy add, for one of many visitors."""
+    lines = b"X-Forwarded-For: 2001:db8::%x, 203.0.113.%d\r\nX-Request-Id: %032x\r\n" % (number, number, number)
+    return HEAD.replace(b"User-Agent", lines + b"User-Agent")
+
+
+async def test_a_proxys_lines_make_no_other_head(app: Application, line: Line, parsed: list[bytes]) -> None:
+    for number in range(3):
+        assert await line.ask(behind_proxy(number)) == b"first"
+    assert parsed == [behind_proxy(0)]
+    assert list(app.known_heads) == [HEAD]  # no address
+    assert app.called == 0
+    app.page = None
+    assert await line.ask(behind_proxy(4)) == b"GET /cached "
+
+
+async def test_only_a_proxys_connection_is_looked_up_without_its_lines(
+    app: Application, monkeypatch: pytest.MonkeyPatch, parsed: list[bytes]
+) -> None:
+    monkeypatch.setattr(connection, "prefixes_of_peer", lambda _peer, _trusted: ("198.51.100.0/24", "198.51.100.7"))
+    async with listening(app) as port:
+        line = Line(*await asyncio.open_connection("127.0.0.1", port))
+        for number in range(2):
+            assert await line.ask(behind_proxy(number)) == b"first"
+        assert await line.ask(HEAD) == b"first"
+        line.writer.close()
+    assert parsed == [behind_proxy(0), behind_proxy(1)]
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"\r\n" + HEAD,
+        HEAD + b"\r\n",
+        HEAD + b"\r\n\r\n",
+        HEAD.replace(b"\r\nHost", b"\nHost"),
+        HEAD.replace(b"\r\n\r\n", b"\r\nAccept:\r\n folded\r\n\r\n"),
+        b"\r\nX-Request-ID: 1\r\n" + HEAD,
+        HEAD.replace(b"\r\n\r\n", b"\r\n" + b"DNT: 1\r\n" * (MAX_LINES - 4) + b"\r\n"),
+    ],
+)
+async def test_a_head_in_which_a_line_could_be_something_else_is_not_remembered(app: Application, head: bytes) -> None:
+    async with listening(app) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(head)
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 ")
+        writer.close()
+    assert app.known_heads == {}
 
 
 async def test_the_oldest_go_first(app: Application, line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -200,6 +262,18 @@ PIECES = st.lists(
             *[HEAD] * 4,
             HEAD.replace(b"GET", b"HEAD"),
             HEAD.replace(b"/cached", b"/other"),
+            behind_proxy(1),
+            behind_proxy(2).replace(b"br", b"gzip"),
+            HEAD.replace(b"\r\n\r\n", FORWARDED + b"\r\n\r\n"),
+            HEAD + FORWARDED[2:],
+            HEAD + FORWARDED[2:] + b"\r\n",
+            HEAD + FORWARDED[2:] + b"\r\n\r\n",
+            HEAD.replace(b"\r\n\r\n", FORWARDED * 120 + b"\r\n\r\n"),
+            HEAD.replace(b"\r\nAccept", FORWARDED + b"\r\n folded\r\nAccept"),
+            HEAD.replace(b"\r\nAccept", b"\n" + FORWARDED[2:] + b"\r\nAccept"),
+            FORWARDED,
+            FORWARDED + b"\r\n" + HEAD,
+            HEAD[:-2] + FORWARDED[2:],
             HEAD + HEAD,
             HEAD[:-2],
             HEAD[-2:],

@@ -91,6 +91,9 @@ class Probe:
         assert request.key == CACHED.decode()
         return (b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n", b"" if request.is_head else b"ok")
 
+    def yield_files(self, connections: int) -> None:
+        assert connections
+
 
 @asynccontextmanager
 async def serving(probe: Probe) -> AsyncIterator[int]:
