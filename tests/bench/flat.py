@@ -7,7 +7,7 @@ from petition.core.database import connect
 from tests.bench import desk_pages
 from tests.bench.figures import Figures, Size
 from tests.bench.load import Order, Tally
-from tests.bench.million import cpu_of_postgresql, postmaster_of
+from tests.bench.million import cpu_with_children, postmaster_of
 from tests.bench.place import FEW, Place, Server
 from tests.bench.rounds import PAGE, READERS, Bench
 from tests.bench.visitors import get
@@ -35,9 +35,9 @@ class FlatBench(Bench):
 
     async def measured(self, name: str, server: Server, order: Order, wanted: str) -> Tally:
         """Note what the database used as well."""
-        before = cpu_of_postgresql(self.postmaster)
+        before = cpu_with_children(self.postmaster)
         tally = await super().measured(name, server, order, wanted)
-        used = cpu_of_postgresql(self.postmaster) - before
+        used = cpu_with_children(self.postmaster) - before
         if name:
             self.figures.values[f"{name} database cpu"].append(used / sum(tally.statuses.values()) * 1e6)
         return tally
