@@ -4,7 +4,7 @@ of every kind among the many."""
 from urllib.parse import quote
 
 from petition.core.database import connect
-from tests.bench import desk_pages
+from tests.bench import desk_fill, desk_pages
 from tests.bench.figures import Figures, Size
 from tests.bench.load import Order, Tally
 from tests.bench.million import cpu_with_children, postmaster_of
@@ -13,6 +13,10 @@ from tests.bench.rounds import PAGE, READERS, Bench
 from tests.bench.visitors import get
 from tests.running import SLUG
 
+ADD_ORGANIZER = """
+INSERT INTO organizer (id, name, lang, digest, sealed) OVERRIDING SYSTEM VALUE
+VALUES ($1, 'Organizer', 'ru', sha256('organizer'), '') ON CONFLICT DO NOTHING
+"""
 QUEUE = ("", "?country=KZ", "?kind=person&state=confirmed")
 # In the order of how many names have them: all, thousands, a few, none.
 SEARCHES = {
@@ -54,6 +58,7 @@ class FlatBench(Bench):
         cookies = {}
         for name, web in self.webs.items():
             conn = await connect(web.url)
+            await conn.execute(ADD_ORGANIZER, desk_fill.ORGANIZER)
             cookies[name] = await desk_pages.enter(conn, web.letter.id)
             await conn.close()
         for number, filter in enumerate(QUEUE):
