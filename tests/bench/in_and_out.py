@@ -31,6 +31,7 @@ from petition.imports.steering import MailboxRights
 from petition.letters.model import Letter
 from petition.moderation.model import Filter
 from tests import rows
+from tests.bench.desk_pages import ADD_MEMBER
 from tests.crowd import Crowd
 from tests.running import KEY, environment, publish
 
@@ -99,6 +100,7 @@ async def bring(database: Database, letter: Letter, number_of_rows: int) -> bool
     """Upload and import a file of so many people; print what each step took, tell whether the promise is kept."""
     async with database.transaction() as conn:
         actor = Actor(await conn.fetchval(ORGANIZER), letter.id)
+        await conn.execute(ADD_MEMBER, letter.id, actor.organizer_id)
         number = await steering.begin(conn, actor)
     await steering.store(database, actor, letter.keys, number, _file(number_of_rows))
     async with database.transaction() as conn:
