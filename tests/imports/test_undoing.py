@@ -7,6 +7,7 @@ import pytest
 
 from petition.core.settings import Process, load
 from petition.imports import adding, undoing, worker
+from petition.imports.column_mapping import Plan
 from petition.imports.worker import RunningImport
 from petition.moderation import reports
 from petition.moderation.model import Action
@@ -267,10 +268,10 @@ async def test_live_confirming_is_not_held_up(
     """While a file is being read and staged, the same mailbox confirms."""
     async with site.database.transaction() as conn:
         (pending,) = await rows.add_pending(conn, bench.letter, ["vera@letters.example"])
-    stage = worker._stage
+    stage = worker._stage_again
 
-    async def with_a_confirmation(job: RunningImport, *, skip: bool) -> object:
-        reader = await stage(job, skip=skip)
+    async def with_a_confirmation(job: RunningImport, plan: Plan) -> object:
+        reader = await stage(job, plan)
         await Confirming(site.database).submit(ConfirmRequest(bench.letter.id, pending, bench.letter.keys))
         return reader
 
@@ -278,7 +279,7 @@ async def test_live_confirming_is_not_held_up(
         await one.upload(FORM.encode())
         await one.work()
         await one.check()
-        monkeypatch.setattr(worker, "_stage", with_a_confirmation)
+        monkeypatch.setattr(worker, "_stage_again", with_a_confirmation)
         await one.do("start")
         assert (await one.newest()).report["known"] == 0
         assert (await bench.check())["people"] == 3
