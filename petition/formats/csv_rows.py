@@ -111,6 +111,10 @@ _SEPARATORS = ",;|\t\r\n\v\f\x1c-\x1e\x85\u2028\u2029"
 # well, so that unguard() is the inverse of guard(); no separators, so that both take linear time.
 _BEFORE = "'\"\x00-\x08\x0e-\x1b\x1f \xa0\u1680\u2000-\u200f\u202f\u205f\u2060\u3000\ufeff"
 _BEGINS = f"^{{}}(?=[{_BEFORE}]*[{_SIGNS}\t\r\n])|(?<=[{_SEPARATORS}]){{}}(?=[{_BEFORE}]*[{_SIGNS}])"
+# For PostgreSQL, where cells follow each other, a comma before each: what may have to be guarded, and what no cell has.
+FORMULA_BEGINS = "[\x01-\x1f]|[,;|\x85\u2028\u2029][{}]*[{}]".format(
+    "'\" \xa0\u1680\u2000-\u200f\u202f\u205f\u2060\u3000\ufeff", _SIGNS
+)
 _UNGUARDED, _GUARDED = re.compile(_BEGINS.format("", "")), re.compile(_BEGINS.format("'", "'"))
 _HAS_SIGN = re.compile(f"[{_SIGNS}\t\r\n]")
 
