@@ -237,7 +237,7 @@ async def test_progress_is_seen_and_a_cancelled_one_stops_reading(
 
 
 async def test_a_killed_worker_leaves_nothing_half_done(site: Installation, bench: Bench, tmp_path: Path) -> None:
-    text = "name,email\n" + "".join(f"Person {n} Crowd,p{n}@letters.example\n" for n in range(20_000))
+    text = "name,email\n" + "".join(f"Person {n} Crowd,p{n}@letters.example\n" for n in range(2_000))
     post = PostOffice()
     await post.open()
     environ = worker_environ(site.environ, post.port)
@@ -264,7 +264,7 @@ async def test_a_killed_worker_leaves_nothing_half_done(site: Installation, benc
         async with command("worker", environ, tmp_path / "worker.log"):
             while (await one.newest()).state == "importing":
                 await asyncio.sleep(0.1)
-        assert await one.counted() == counts(20_000, 0, 20_000, 20_000)
+        assert await one.counted() == counts(2_000, 0, 2_000, 2_000)
     await post.close()
 
 
