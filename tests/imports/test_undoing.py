@@ -1,11 +1,12 @@
 """Undoing a whole import, restoring it, workers that die, two at once: the count is exact after each."""
 
 import asyncio
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from petition.core.database import Record
 from petition.core.settings import Process, load
 from petition.imports import adding, prepared_rows, undoing, worker
 from petition.imports.column_mapping import Plan
@@ -361,6 +362,6 @@ async def test_an_import_adds_what_its_trial_has_read(
         ]
 
 
-def by_key(row: Record) -> bytes:
+def by_key(row: Mapping[str, Any]) -> bytes:
     key: bytes = row["import_key"]
     return key
