@@ -17,6 +17,7 @@ from petition import postgres
 from petition.core.database import connect, migrate, opened
 from petition.core.settings import Process, load
 from tests import caches, layouts
+from tests.faults.server import Server
 from tests.memory import room
 from tests.running import Installation, environment, installation, publish, working
 
@@ -70,15 +71,39 @@ def _open_folder() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def cluster() -> Iterator[str]:
-    """Give the URL of the run's own PostgreSQL, in memory where there is some.
-
-    Without fsync, unless ``PETITION_TEST_FSYNC=1``.
-    """
+def run_folder() -> Iterator[Path]:
+    """Give the run's own folder, which servers' accounts can enter, in memory where there is some."""
     with room() as memory:
-        for folder in [memory] if memory else _open_folder():
-            with postgres.running(folder, fast=os.environ.get("PETITION_TEST_FSYNC") != "1") as url:
-                yield url
+        yield from [memory] if memory else _open_folder()
+
+
+@pytest.fixture(scope="session")
+def cluster(run_folder: Path) -> Iterator[str]:
+    """Give the URL of the run's own PostgreSQL, without fsync, unless ``PETITION_TEST_FSYNC=1``."""
+    with postgres.running(run_folder / "shared", fast=os.environ.get("PETITION_TEST_FSYNC") != "1") as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+async def migrated_server(run_folder: Path) -> Server:
+    """Give a server that has stopped, with the whole schema: others begin with its files."""
+    original = Server(run_folder / "migrated")
+    await original.start()
+    await migrate(original.url)
+    await original.end(signal.SIGINT)
+    return original
+
+
+@pytest.fixture
+async def server(run_folder: Path, migrated_server: Server) -> AsyncIterator[Server]:
+    """Give a migrated PostgreSQL of this test's own, which it may freeze, kill and start again."""
+    folder = run_folder / secrets.token_hex(8)
+    own = Server(folder, migrated_server)
+    await own.start()
+    yield own
+    if own.is_running:
+        await own.end(signal.SIGINT)
+    shutil.rmtree(folder)
 
 
 @pytest.fixture(scope="session")

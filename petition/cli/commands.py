@@ -1,12 +1,9 @@
 """What each command does. Each takes the parsed arguments; what must wait for the database is a coroutine."""
 
-import asyncio
 import logging
 import os
 import sys
 from argparse import Namespace
-from contextlib import suppress
-from dataclasses import replace
 
 from petition.cli import approve, check, dkim_records, mail, signatures, switch
 from petition.cli import mirror as mirrors
@@ -15,12 +12,11 @@ from petition.cli.tool import print_lines, tool, url_of, with_database
 from petition.core import database, encryption, i18n, logs, partitions, startup
 from petition.core.encryption import Wrapper
 from petition.core.environment import EnvironmentReader
-from petition.core.errors import PetitionError, SettingsError, Unavailable
+from petition.core.errors import PetitionError, SettingsError
 from petition.core.keeper import KeeperClient
 from petition.core.secret_files import Secrets
 from petition.core.settings import Process, Settings, load
 from petition.core.templates import Renderer
-from petition.demo import supervisor
 from petition.formats.dates import DateOrder
 from petition.imports.file_adding import Answers
 from petition.incoming_mail import pipe
@@ -30,43 +26,6 @@ from petition.keeper import adoption
 from petition.keeper import settings as keeper_settings
 from petition.legal import folder as legal_folder
 from petition.takeouts import backups
-
-
-def demo(arguments: Namespace) -> None:
-    """Run everything on this machine."""
-    supervisor.run(arguments.port, arguments.data, is_empty=arguments.empty)
-
-
-def serve(arguments: Namespace) -> None:
-    """Serve the web until SIGTERM."""
-    settings = replace(load(role=Process.WEB, port=arguments.port), host=arguments.host)
-    logs.configure()
-    with with_database(settings) as ready:
-        asyncio.run(_look(ready))
-        _serve(ready, arguments.workers)
-
-
-def _serve(settings: Settings, workers: int) -> None:
-    # The server takes a while to import, and where it runs in several processes this one does not need it.
-    if workers == 1:
-        from petition.web import server
-
-        server.run(settings)
-    else:
-        from petition.web import processes
-
-        processes.run(settings, workers)
-
-
-def worker(_arguments: Namespace) -> None:
-    """Deliver mail and keep retention until SIGTERM."""
-    from petition.worker import main as working
-
-    settings = load(role=Process.WORKER)
-    logs.configure()
-    with with_database(settings) as ready:
-        asyncio.run(_look(ready))
-        working.main(ready)
 
 
 async def prune(_arguments: Namespace) -> None:
@@ -98,14 +57,6 @@ async def migrate(arguments: Namespace) -> None:
         if settings.keeper is not None:
             await _adopt(settings)
     print_lines(*(done or ["nothing to do"]))
-
-
-async def _look(settings: Settings) -> None:
-    """Look at the database and the keeper before a process begins. Raises ``SettingsError``."""
-    await startup.look_at_database(settings)
-    with suppress(Unavailable):
-        async with database.opened(url_of(settings), max_size=1) as db:
-            await adoption.look(db, settings)
 
 
 def keeper(_arguments: Namespace) -> None:

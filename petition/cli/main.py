@@ -7,10 +7,10 @@ import sys
 from collections.abc import Sequence
 from datetime import timedelta
 from functools import partial
+from importlib import import_module
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from petition.cli import commands, letters, mirror, organizers
 from petition.core import email_addresses
 from petition.core.database import schema_number
 from petition.core.email_addresses import BadAddress
@@ -21,6 +21,27 @@ from petition.count_log import witness
 from petition.incoming_mail.maildir import UNKNOWN_SENDER
 from petition.letters.lifecycle import StateChange
 from petition.letters.switches import Switch
+
+
+class _Deferred:
+    """A module of commands that is imported when one of them runs: a web process has no use for their libraries."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __getattr__(self, command: str) -> partial[Any]:
+        return partial(self._run, command)
+
+    def _run(self, command: str, arguments: argparse.Namespace) -> Any:
+        return getattr(import_module(self._name), command)(arguments)
+
+
+if TYPE_CHECKING:
+    from petition.cli import commands, letters, organizers, running
+else:
+    commands, letters, organizers, running = (
+        _Deferred(f"petition.cli.{name}") for name in ("commands", "letters", "organizers", "running")
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -67,19 +88,19 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--port", type=_port, default=None, help="default: $PORT or 8000")
     demo.add_argument("--data", type=Path, default=None, metavar="DIR")
     demo.add_argument("--empty", action="store_true", help="without the invented signatories of the sample letter")
-    demo.set_defaults(run=commands.demo)
+    demo.set_defaults(run=running.demo)
 
     serve = commands_.add_parser("serve", help="run the web server")
     serve.add_argument("--host", default="127.0.0.1")
     serve.add_argument("--port", type=_port, default=None, help="default: $PORT or 8000")
     serve.add_argument("--workers", type=_workers, default=1, metavar="N")
-    serve.set_defaults(run=commands.serve)
+    serve.set_defaults(run=running.serve)
 
     prune = commands_.add_parser(
         "prune", help="do now what the worker does each minute: close, open, delete what is due"
     )
     prune.set_defaults(run=commands.prune)
-    commands_.add_parser("worker", help="run the worker: mail, schedules, retention").set_defaults(run=commands.worker)
+    commands_.add_parser("worker", help="run the worker: mail, schedules, retention").set_defaults(run=running.worker)
     migrate = commands_.add_parser("migrate", help="bring the database schema up to date")
     _partitions(migrate, "divide the large tables of a new, empty database by letter")
     migrate.add_argument("--wait", action="store_true", help="until the database can be reached")
@@ -136,6 +157,8 @@ def _run_mirror(parser: argparse.ArgumentParser, arguments: argparse.Namespace) 
 
 
 def _age(text: str) -> timedelta:
+    from petition.cli import mirror
+
     try:
         return mirror.read_age(text)
     except ValueError as error:

@@ -1,7 +1,7 @@
 """Migrations outside a transaction: indexes of large tables, built while people sign (CREATE INDEX CONCURRENTLY).
 
 Such a file has nothing but statements that can be run again after a crash. PostgreSQL builds no index of a partitioned
-table that way, so there it is built for each partition, and these are attached.
+table that way, so there it is built for each partition, and these are attached; nor does it drop one that way.
 """
 
 import re
@@ -12,6 +12,9 @@ STATEMENT = re.compile(
     r"CREATE (?P<unique>UNIQUE )?INDEX CONCURRENTLY IF NOT EXISTS (?P<name>\w+) ON (?P<table>\w+)(?P<rest>.*)",
     re.DOTALL,
 )
+DROPPED = re.compile(r"DROP INDEX CONCURRENTLY IF EXISTS (?P<name>\w+)")
+LOCK_WAIT = "2s"  # everyone who wants the table waits behind the one who wants it alone
+IS_DIVIDED = "SELECT EXISTS (SELECT FROM pg_class WHERE oid = to_regclass($1) AND relkind = 'I')"
 INVALID = """
 SELECT i.indexrelid::regclass::text AS name FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
 WHERE NOT i.indisvalid AND c.relkind = 'i' AND (c.relname = $1 OR c.relname LIKE $1 || '\\_%')
@@ -33,9 +36,24 @@ def statements(sql: str) -> list[str]:
     return [statement for part in "\n".join(lines).split(";") if (statement := part.strip())]
 
 
+async def is_new(conn: Any, sql: str) -> bool:
+    """Return whether the tables that get an index have no rows, so that building holds no one up."""
+    tables = {"signature", *(index["table"] for text in statements(sql) if (index := STATEMENT.fullmatch(text)))}
+    looks = [f"SELECT EXISTS (SELECT FROM {table})" for table in sorted(tables)]  # noqa: S608 - names of our own files
+    return not any([await conn.fetchval(look) for look in looks])
+
+
+def at_once(sql: str) -> str:
+    """Return the same for a transaction, which holds the tables until it ends."""
+    return sql.replace("INDEX CONCURRENTLY", "INDEX")
+
+
 async def run(conn: Any, sql: str) -> None:
     """Run a migration of this kind, on either layout; again if it was broken off before."""
     for statement in statements(sql):
+        if (dropped := DROPPED.fullmatch(statement)) and await conn.fetchval(IS_DIVIDED, dropped["name"]):
+            await _drop_divided(conn, dropped["name"])
+            continue
         index = STATEMENT.fullmatch(statement)
         if index is None:
             await conn.execute(statement)
@@ -44,6 +62,12 @@ async def run(conn: Any, sql: str) -> None:
             await conn.execute(f"DROP INDEX CONCURRENTLY {row['name']}")
         partitions = [row["name"] for row in await conn.fetch(PARTITIONS, index["table"])]
         await (_build_for_each(conn, index, partitions) if partitions else conn.execute(statement))
+
+
+async def _drop_divided(conn: Any, name: str) -> None:
+    async with conn.transaction():
+        await conn.execute(f"SET LOCAL lock_timeout = '{LOCK_WAIT}'")
+        await conn.execute(f"DROP INDEX {name}")
 
 
 async def _build_for_each(conn: Any, index: re.Match[str], partitions: list[str]) -> None:

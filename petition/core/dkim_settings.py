@@ -2,7 +2,6 @@
 
 import re
 
-from petition.core import dkim_keys
 from petition.core.environment import EnvironmentReader
 from petition.core.errors import SettingsError
 from petition.core.secret_files import Secrets
@@ -16,6 +15,8 @@ def read_dkim_private_key(reader: EnvironmentReader, own: Secrets | None) -> str
     text = reader.secret("DKIM_PRIVATE_KEY")
     if text is None:
         return None if own is None else own.dkim_private_key()
+    from petition.core import dkim_keys  # its library takes 14 MB, and only the worker has these keys
+
     dkim_keys.read(text)
     return text
 

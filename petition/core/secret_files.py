@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from petition.core import dkim_keys
 from petition.core.encryption import new_contact_pair, new_key
 from petition.core.errors import SettingsError
 from petition.core.private_folders import make_private, open_private
@@ -84,6 +83,8 @@ class Secrets:
                 self._write(name, new_key().hex())
                 return
             if name == "dkim_private_key":
+                from petition.core import dkim_keys  # as in ``dkim_settings``
+
                 self._write(name, dkim_keys.new_pair())
                 return
             public, private = new_contact_pair()

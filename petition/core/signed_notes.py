@@ -2,6 +2,8 @@
 
 One key signs several kinds of text. Each kind begins with a line that no other begins with, so that a signature under
 one says nothing about another.
+
+The library is imported where it is used: it takes 14 MB, and most web processes never sign or verify a note.
 """
 
 import base64
@@ -10,12 +12,12 @@ import hashlib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from typing import TYPE_CHECKING
 
 from petition.core.errors import PetitionError
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 ED25519 = b"\x01"  # the type of signature (signed-note, "Signatures")
 SIGNATURE_BYTES = 64
@@ -47,6 +49,9 @@ class NoteKey:
         return f"{self.name}+{self.hash.hex()}+{_base64(ED25519 + self.public)}"
 
     def verifies(self, text: str, signature: bytes) -> bool:
+        from cryptography.exceptions import InvalidSignature
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
         try:
             Ed25519PublicKey.from_public_bytes(self.public).verify(signature, text.encode())
         except (InvalidSignature, ValueError):
@@ -74,13 +79,21 @@ class NoteSigner:
 
 def signature(seed: bytes, text: str) -> bytes:
     """Return the 64 bytes of an Ed25519 signature under the key of a 32-byte seed."""
-    return Ed25519PrivateKey.from_private_bytes(seed).sign(text.encode())
+    return _private_key(seed).sign(text.encode())
 
 
 def public_bytes(seed: bytes) -> bytes:
     """Return the 32 bytes of the public key."""
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
     # Debian's library of 2023 has no shorter way; witnesses run on it.
-    return Ed25519PrivateKey.from_private_bytes(seed).public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+    return _private_key(seed).public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+
+
+def _private_key(seed: bytes) -> "Ed25519PrivateKey":
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    return Ed25519PrivateKey.from_private_bytes(seed)
 
 
 def signature_line(key: NoteKey, signature: bytes) -> str:

@@ -144,7 +144,8 @@ TILE = "SELECT hashes FROM count_log_tile WHERE letter = $1 AND level = $2 AND n
 
 # The last bundle, which has no prefixes yet, and those that have an entry with this beginning.
 BUNDLES_WITH = """
-SELECT number, entries FROM count_log_bundle WHERE letter = $1 AND prefixes @> ARRAY[$2::integer]
+SELECT number, entries FROM count_log_bundle
+WHERE letter = $1 AND first_bits(prefixes) @> first_bits(ARRAY[$2::integer]) AND prefixes @> ARRAY[$2::integer]
 UNION ALL
 SELECT number, entries FROM count_log_bundle WHERE letter = $1 AND number = $3 AND prefixes IS NULL
 ORDER BY number

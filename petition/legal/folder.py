@@ -12,9 +12,9 @@ from petition.core.templates import Renderer
 from petition.core.version import version
 from petition.legal import queries
 from petition.signatures.model import REASONS, Reason
-from petition.stored_data import notice, sentences, words
+from petition.stored_data import notice, paragraphs, words
 from petition.stored_data.model import Subject
-from petition.stored_data.sentences import Circumstances
+from petition.stored_data.paragraphs import Circumstances
 from petition.stored_data.tables import TABLES
 from petition.stored_data.translation import period_text, personal_columns, readers_text, until_text
 
@@ -63,13 +63,13 @@ def write(
 
 
 def _context(facts: LegalFacts, settings: Settings, language: Language) -> dict[str, object]:
-    holds = sentences.of_installation(mail_in=bool(settings.mail_in), hcaptcha=settings.hcaptcha is not None)
+    holds = paragraphs.of_installation(mail_in=bool(settings.mail_in), hcaptcha=settings.hcaptcha is not None)
     return {
         "today": datetime.now(UTC).date(),
         "program": version(),
         "notice_number": notice.NOTICE_VERSION,
         "notice_digest": notice.digest(language),
-        "parts": sentences.page(language, Circumstances(holds)),
+        "parts": paragraphs.page(language, Circumstances(holds)),
         "subjects": _subjects(language),
         "letters": [_letter(row, language) for row in facts.letters],
         "deletions": facts.deletions,
@@ -95,7 +95,7 @@ def _reason(word: str) -> Reason:
 def _letter(row: Record, language: Language) -> dict[str, object]:
     texts = row["texts"] or {}
     text = texts.get(language.code) or next(iter(texts.values()), {"title": row["slug"]})
-    ends = sentences.names_end(language, row["names_until"], row["names_days"])
+    ends = paragraphs.names_end(language, row["names_until"], row["names_days"])
     return {**row, "title": text["title"], "is_gone": row["state"] == "gone", "ends": ends}
 
 

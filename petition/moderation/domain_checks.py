@@ -12,7 +12,7 @@ from petition.core.database import Connection
 from petition.core.errors import Refused
 from petition.core.i18n import N_
 from petition.core.ids import SignatureId
-from petition.moderation.domain_proofs import DomainProof, ProofResult
+from petition.moderation.proof_model import DomainProof, ProofResult
 from petition.signatures import counting
 from petition.signatures.signals import host_of
 

@@ -8,6 +8,7 @@ with a million signatures than with a few thousand; if there are more, it return
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
+from petition.core import by_time
 from petition.core.database import Connection, Record
 from petition.core.ids import LetterId, LogId, SignatureId
 from petition.letters import count_step_queries
@@ -131,9 +132,13 @@ class Conditions:
         if words:
             self._others.append(self._words(words))
 
-    @property
-    def of_index(self) -> str:
-        return " AND ".join(("s.letter = $1", *self._of_index))
+    def newest(self, columns: str, limit: int, more: str = "") -> str:
+        """Return the statement for the newest ``limit`` rows of the index, which is a filter's, or the two of all
+        rows; ``more`` is added to the condition."""
+        condition = " AND ".join(("s.letter = $1", *self._of_index)) + more
+        if self._of_index:
+            return f"SELECT {columns} FROM signature s WHERE {condition} {_NEWEST_FIRST} LIMIT {limit}"
+        return by_time.newest(columns, condition, limit)
 
     @property
     def others(self) -> str:
@@ -195,10 +200,7 @@ class Conditions:
 
 def scan_of(conditions: Conditions, limit: int) -> str:
     """Return the newest rows of the index before the position ($2, $3), with all that ``Conditions.others`` needs."""
-    return f"""
-    SELECT {_COLUMNS}, s.import, s.name_key FROM signature s
-    WHERE {conditions.of_index} AND (s.listed_at, s.id) < ($2, $3) {_NEWEST_FIRST} LIMIT {limit}
-    """
+    return conditions.newest(f"{_COLUMNS}, s.import, s.name_key", limit, " AND (s.listed_at, s.id) < ($2, $3)")
 
 
 async def page(
@@ -225,10 +227,8 @@ async def end_of_scan(
     conn: Connection, letter_id: LetterId, conditions: Conditions, before: tuple[datetime, int], limit: int
 ) -> Record | None:
     """Return the last row of a scan of ``limit`` rows; None if there are fewer."""
-    statement = f"""
-    SELECT s.listed_at, s.id FROM signature s
-    WHERE {conditions.of_index} AND (s.listed_at, s.id) < ($2, $3) {_NEWEST_FIRST} OFFSET {limit - 1} LIMIT 1
-    """
+    scan = conditions.newest("s.listed_at, s.id", limit, " AND (s.listed_at, s.id) < ($2, $3)")
+    statement = f"SELECT * FROM ({scan}) AS s {_NEWEST_FIRST} OFFSET {limit - 1} LIMIT 1"
     return await conn.fetchrow(statement, letter_id, *before, *conditions.arguments_of_index)
 
 
@@ -258,8 +258,7 @@ async def search(
       (SELECT s.id FROM signature s WHERE s.letter = $1 AND s.organization = ANY($3::bigint[]) LIMIT {MAX_COUNTED})
       UNION
       SELECT newest.id FROM (
-        SELECT s.id, s.name_key FROM signature s
-        WHERE {conditions.of_index} {_NEWEST_FIRST} LIMIT {PAGE_SCAN}
+        {conditions.newest("s.id, s.name_key, s.listed_at", PAGE_SCAN)}
       ) AS newest WHERE newest.name_key IS NOT NULL AND {_has_words("newest", "$4")}
     )
     SELECT {_COLUMNS} FROM found JOIN signature s ON s.letter = $1 AND s.id = found.id

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from petition.core import by_time
 from petition.core.database import Connection, Record
 from petition.core.ids import LetterId
 
@@ -10,8 +11,7 @@ MAX_COUNTED = 1000
 # Of the newest rows, as thousands may have been imported since.
 LAST_CONFIRMED = f"""
 SELECT max(n.listed_at) FROM (
-  SELECT s.listed_at, s.import, s.state FROM signature s WHERE s.letter = $1
-  ORDER BY s.listed_at DESC, s.id DESC LIMIT {MAX_COUNTED}) AS n
+  {by_time.newest("s.id, s.listed_at, s.import, s.state", "s.letter = $1", MAX_COUNTED)}) AS n
 WHERE n.import IS NULL AND n.state IN ('confirmed', 'held')
 """
 

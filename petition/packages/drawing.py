@@ -11,11 +11,10 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 from urllib.parse import unquote, urlsplit
 
 import segno
-import typst
 
 from petition.core import resources
 from petition.core.i18n import N_, Language, Languages, pick_language
@@ -26,6 +25,9 @@ from petition.letters.parties import Party
 from petition.letters.sources import CountSource, SourceKind
 from petition.packages.model import PackageFacts
 from petition.packages.text_nodes import nodes_of
+
+if TYPE_CHECKING:
+    import typst
 
 PdfStandard = Literal["a-2b", "ua-1"]
 STANDARDS: Sequence[PdfStandard] = ("a-2b", "ua-1")
@@ -195,6 +197,8 @@ def _drawn(template: str, inputs: dict[str, Any], at: datetime, standards: Seque
 @lru_cache(4096)
 def _is_missing(character: str) -> bool:
     """Return whether no font of this machine has a letter; combining marks are tried on a letter."""
+    import typst
+
     try:
         _compiler("probe.typ").compile(
             format="pdf", sys_inputs={"text": f"a{character}"}, pdf_standards=["a-2b"], timestamp=0
@@ -207,7 +211,9 @@ def _is_missing(character: str) -> bool:
 
 
 @cache
-def _compiler(template: str) -> typst.Compiler:
+def _compiler(template: str) -> "typst.Compiler":
     """Cached: the compiler searches for the machine's fonts, which takes half a second."""
+    import typst  # as in petition.pictures.share_card
+
     folder = Path(resources.PACKAGE) / "packages"
     return typst.Compiler(str(folder / template), root=str(folder))

@@ -9,12 +9,14 @@ import re
 import unicodedata
 from dataclasses import asdict, dataclass
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import typst
 from PIL import Image
 
 from petition.core import resources
+
+if TYPE_CHECKING:
+    import typst
 
 WIDTH, HEIGHT = 1200, 630  # pixels: what the big networks require
 PER_INCH = 144
@@ -88,6 +90,8 @@ def draw(card: Card) -> bytes:
 
 
 @lru_cache(maxsize=1)
-def _compiler() -> typst.Compiler:
+def _compiler() -> "typst.Compiler":
     """Cached: the compiler searches for the machine's fonts, which takes half a second."""
+    import typst  # with all it needs some 10 MB, and not every process draws
+
     return typst.Compiler(str(resources.PACKAGE / "pictures" / "share_card.typ"))

@@ -46,8 +46,11 @@ DELETE FROM name_word w WHERE w.letter = $1 AND w.kind = 'organization' AND w.wo
 """
 
 # Letter and kind are in the checksums; they are selected and not in the condition, so that only the index over the
-# checksums can serve it.
-NEAR = "SELECT letter, kind, word FROM name_word WHERE near && $1::integer[]"
+# checksums can serve it. It has their first 16 bits only, which several words share.
+NEAR = """
+SELECT letter, kind, word FROM name_word
+WHERE first_bits(near) && first_bits($1::integer[]) AND near && $1::integer[]
+"""
 
 
 async def add(conn: Connection, words: Iterable[tuple[LetterId, Kind, str]]) -> None:

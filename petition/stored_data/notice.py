@@ -5,9 +5,10 @@ from collections.abc import Iterator, Mapping
 from datetime import date
 
 from petition.core.i18n import Language
-from petition.stored_data import sentences
+from petition.stored_data import paragraphs
 from petition.stored_data.model import Subject
-from petition.stored_data.sentences import Circumstances, When
+from petition.stored_data.paragraphs import Circumstances
+from petition.stored_data.sentences import When
 from petition.stored_data.tables import TABLES
 from petition.stored_data.translation import personal_columns, readers_text, until_text
 
@@ -38,7 +39,7 @@ EXAMPLES: Mapping[str, date | int] = {"date": date(2030, 1, 1), "days": 30}
 
 def text(language: Language) -> str:
     """Return the whole notice as lines of plain text, with everything that only some installations say."""
-    parts = sentences.page(language, Circumstances(holds=tuple(When), values=EXAMPLES))
+    parts = paragraphs.page(language, Circumstances(holds=tuple(When), values=EXAMPLES))
     lines = [line for part in parts for line in (part.title, *(text for _, text in part.texts))]
     return "\n".join(lines) + "\n"
 

@@ -27,35 +27,35 @@ def main() -> int:
     parser.add_argument("--listeners", type=int, default=50_000, help="to the count of one letter")
     parser.add_argument("--people", type=int, default=1_000_000, help="who sign and confirm, of --only million")
     parser.add_argument("--data", type=Path, default=None, help="keep the filled databases here for the next run")
-    given = parser.parse_args()
+    options = parser.parse_args()
     size = Size(
-        *(given.rounds, given.rows),
-        readers=given.readers,
-        letters=given.letters,
-        listeners=given.listeners,
-        people=given.people,
+        *(options.rounds, options.rows),
+        readers=options.readers,
+        letters=options.letters,
+        listeners=options.listeners,
+        people=options.people,
     )
-    if given.quick:
+    if options.quick:
         size = Size(
-            *(1, min(given.rows, 20_000)),
+            *(1, min(options.rows, 20_000)),
             seconds=1,
             forms=800,
             searches=80,
             mails=400,
             readers=2000,
-            letters=min(given.letters, 3000),
+            letters=min(options.letters, 3000),
             idle=5,
-            listeners=min(given.listeners, 1000),
+            listeners=min(options.listeners, 1000),
             looks=5,
         )
-    folder = given.data or Path(tempfile.mkdtemp(prefix="petition-bench-"))
+    folder = options.data or Path(tempfile.mkdtemp(prefix="petition-bench-"))
     folder.mkdir(exist_ok=True)
     folder.chmod(0o711)  # the server's account enters it
     try:
         with postgres.running(folder) as url:
-            return asyncio.run(_measure(url, folder, size, given.only))
+            return asyncio.run(_measure(url, folder, size, options.only))
     finally:
-        if given.data is None:
+        if options.data is None:
             shutil.rmtree(folder, ignore_errors=True)
 
 

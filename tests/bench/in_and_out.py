@@ -258,8 +258,8 @@ def say(text: str) -> None:
 
 def main() -> None:
     """Run with so many rows for both, or with as many as were promised; or only one of both."""
-    given = next((int(each) for each in sys.argv[1:] if each.isdecimal()), 0)
-    parts: dict[str, Part] = {"import": (bring, given or 100_000), "export": (take_out, given or 1_000_000)}
+    rows = next((int(each) for each in sys.argv[1:] if each.isdecimal()), 0)
+    parts: dict[str, Part] = {"import": (bring, rows or 100_000), "export": (take_out, rows or 1_000_000)}
     wanted = [parts[each] for each in sys.argv[1:] if each in parts] or list(parts.values())
     with tempfile.TemporaryDirectory(prefix="petition-bench-") as place:
         folder = Path(place)

@@ -57,6 +57,15 @@ def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixtu
     assert output.startswith(f"usage: petition {command}".rstrip())
 
 
+def test_what_only_others_need_is_not_in_the_memory_of_a_web_process() -> None:
+    code = (
+        "import sys, petition.cli.main, petition.cli.running, petition.web.server; "
+        "others = {'aiohttp', 'aiosmtplib', 'cryptography', 'dns', 'typst', 'petition.cli.commands'}; "
+        "assert not others & set(sys.modules), others & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
+
+
 WRONG = """
 
 nothing

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +11,7 @@ from petition.count_log.entries import Recount
 from petition.count_log.reading import LogHead
 from tests import rows
 from tests.count_log import recounting
+from tests.count_log.partner import Partner
 from tests.moderation.desk import Bench
 from tests.running import Installation
 
@@ -49,3 +51,11 @@ async def logged(site: Installation) -> AsyncIterator[LogBench]:
     """Give a published letter without a signature."""
     async with site.database.connection() as conn:
         yield LogBench(site.database, await rows.letter(conn))
+
+
+@pytest.fixture
+def partner(site: Installation, tmp_path: Path) -> Partner:
+    """Give a partner's machine that has downloaded the witness."""
+    there = Partner(tmp_path, site)
+    there.install()
+    return there

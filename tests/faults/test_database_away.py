@@ -9,7 +9,6 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from petition.core import database as databases
 from petition.core.audit_log import Actor
 from petition.core.database import Database, opened
 from petition.core.ids import SignatureId
@@ -32,16 +31,6 @@ from tests.pages import check_page
 from tests.running import SLUG, environment, free_port, on_this_machine, publish
 
 VERA = "vera@letters.example"
-
-
-@pytest.fixture
-async def server(open_folder: Path) -> AsyncIterator[Server]:
-    """Give a running PostgreSQL of this test's own, migrated."""
-    own = Server(open_folder / "data")
-    await own.start()
-    await databases.migrate(own.url)
-    yield own
-    await own.end(signal.SIGINT)
 
 
 @pytest.fixture

@@ -93,11 +93,8 @@ async def in_time(request: "asyncio.Future[httpx2.Response] | object") -> httpx2
 
 
 @pytest.fixture
-async def running(open_folder: Path, tmp_path: Path) -> AsyncIterator[Running]:
+async def running(server: Server, tmp_path: Path) -> AsyncIterator[Running]:
     """Give one that is as patient as a shipped one, and that every page of ``READ`` was asked of."""
-    server = Server(open_folder / "data")
-    await server.start()
-    await databases.migrate(server.url)
     environ = environment(tmp_path, server.url, free_port(), BASE_URL=BASE_URL)
     environ.pop("DATABASE_PATIENCE")
     async with opened(server.url, max_size=2) as database:
@@ -110,7 +107,6 @@ async def running(open_folder: Path, tmp_path: Path) -> AsyncIterator[Running]:
                 assert (await process.client.get(path)).status_code == 200, path
             yield Running(server, database, letter, process, signature_id)
             assert '"level": "error"' not in process.log.read_text(encoding="utf-8")
-    await server.end(signal.SIGINT)
 
 
 @contextmanager

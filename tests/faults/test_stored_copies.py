@@ -13,7 +13,6 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from petition.core import database as databases
 from petition.core.database import Database, opened
 from petition.core.settings import Process, load
 from petition.letters import taking_down
@@ -74,11 +73,8 @@ async def until_up(client: httpx2.AsyncClient, path: str) -> httpx2.Response:
 
 
 @pytest.fixture
-async def running(open_folder: Path, tmp_path: Path) -> AsyncIterator[Running]:
+async def running(server: Server, tmp_path: Path) -> AsyncIterator[Running]:
     """Give an installation with a public name on its list."""
-    server = Server(open_folder / "data")
-    await server.start()
-    await databases.migrate(server.url)
     environ = environment(tmp_path, server.url, free_port(), BASE_URL=BASE_URL)
     people = tmp_path / "list.csv"
     people.write_text(
@@ -91,8 +87,6 @@ async def running(open_folder: Path, tmp_path: Path) -> AsyncIterator[Running]:
             await conn.execute("UPDATE letter SET names_in_search = true")
             letter = await rows.letter(conn)
         yield Running(server, database, letter, environ, tmp_path)
-    if server.is_running:
-        await server.end(signal.SIGINT)
 
 
 async def test_a_new_process_reads_without_a_database(running: Running) -> None:

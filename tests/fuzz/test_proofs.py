@@ -24,7 +24,7 @@ from petition.incoming_mail.dkim_verification import DkimVerifier
 from petition.keeper import server
 from petition.mirrors import manifest
 from petition.mirrors.model import BadMirror
-from petition.moderation import domain_proofs
+from petition.moderation import proof_model
 from petition.moderation.filters import UnknownFilter, filter_of
 from petition.moderation.model import Filter
 from tests.fuzz.running import BYTES, ROUGH, TEXT, fuzz, lines_of
@@ -191,7 +191,7 @@ def test_a_manifest_names_nothing_outside(value: object, noise: bytes) -> None:
 @fuzz(lines_of("https://letters.example/x", "/", ".", "=", " ", "<", "https://letters.example/xy", "\n") | ROUGH)
 def test_a_domain_names_the_letter_in_a_word_of_its_own(text: str) -> None:
     address = "https://letters.example/x"
-    if domain_proofs.names_letter(text, [address]):
+    if proof_model.names_letter(text, [address]):
         assert address in text.lower()
         assert f"{address}y" not in text.lower() or text.lower().count(address) > 1
 

@@ -22,8 +22,8 @@ from tests.incoming_mail.test_bounces import DOMAIN, NED, NEMO, PATHS, digest, s
 from tests.incoming_mail.test_reports import shape
 from tests.mail.installation import Installation, environ
 from tests.mail.post_office import PostOffice
-from tests.mail.test_deliver import working
 from tests.mail.waiting import until
+from tests.mail.working import working
 from tests.running import free_port
 
 

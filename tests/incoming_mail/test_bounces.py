@@ -16,8 +16,8 @@ from petition.mail.return_path import MailboxMail, MailingMail, ReturnPaths
 from tests.incoming_mail.test_reports import shape
 from tests.mail.installation import SECRET_KEY, Installation, Letter
 from tests.mail.post_office import PostOffice
-from tests.mail.test_deliver import working
 from tests.mail.waiting import until
+from tests.mail.working import working
 
 DOMAIN = "bounces.letters.example"
 NEMO, NED = "nemo@example.org", "ned@example.org"

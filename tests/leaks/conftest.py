@@ -37,17 +37,6 @@ LOUD = "tests.leaks.loud"
 
 
 @pytest.fixture
-async def server(open_folder: Path) -> AsyncIterator[Server]:
-    """Give a PostgreSQL of this test's own, whose files and words can be searched."""
-    own = Server(open_folder / "data")
-    await own.start()
-    await databases.migrate(own.url)
-    yield own
-    if own.is_running:
-        await own.end(signal.SIGINT)
-
-
-@pytest.fixture
 async def post() -> AsyncIterator[PostOffice]:
     """Give an open post office."""
     office = PostOffice()

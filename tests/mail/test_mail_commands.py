@@ -7,8 +7,8 @@ from petition.core.database import Connection
 from tests import commands
 from tests.mail.installation import Installation, environ
 from tests.mail.post_office import PostOffice
-from tests.mail.test_deliver import tried, working
 from tests.mail.waiting import until
+from tests.mail.working import tried, working
 from tests.organizers import people
 from tests.running import installation as web_of
 

@@ -12,9 +12,10 @@ from aiohttp import web
 from petition.core.ids import SignatureId
 from petition.core.mail_settings import MxResolver
 from petition.moderation import organizations
-from petition.moderation.domain_proofs import DomainProof, DomainProofs, ProofResult, is_public, names_letter
+from petition.moderation.domain_proofs import DomainProofs, is_public
 from petition.moderation.model import Action
 from petition.moderation.organizations import EntryNames
+from petition.moderation.proof_model import DomainProof, ProofResult, names_letter
 from tests import rows
 from tests.mail.dns_server import answering
 from tests.moderation.desk import Bench

@@ -11,8 +11,9 @@ import pytest
 from petition.core import i18n, resources
 from petition.core.ids import SignatureId
 from petition.moderation.model import Action
-from petition.stored_data import notice, sentences, words
-from petition.stored_data.sentences import Circumstances, When
+from petition.stored_data import notice, paragraphs, sentences, words
+from petition.stored_data.paragraphs import Circumstances
+from petition.stored_data.sentences import When
 from petition.stored_data.tables import TABLES
 from tests import rows
 from tests.moderation.desk import Bench
@@ -161,7 +162,7 @@ async def test_the_page_is_made_of_the_sentences_and_the_table(site: Installatio
     page = unescape(re.sub(r"[ \n]+", " ", response.text))
     language = i18n.load(resources.folder("locales"))[lang]
     holds = {When.NAMES_STAY, When.NO_HCAPTCHA}
-    for part in sentences.page(language, Circumstances(holds)):
+    for part in paragraphs.page(language, Circumstances(holds)):
         assert part.title in page
         for id, text in part.texts:
             assert f'<li id="{id}">{text}</li>' in page
@@ -179,7 +180,7 @@ def test_a_period_of_the_table_is_the_one_that_the_page_says() -> None:
     """The page and the retention job read one number: the table has it, and the statement of the job contains it."""
     english = i18n.load(resources.folder("locales"))["en"]
     texts = {
-        sentence.id: sentences.text_of(english, sentence, notice.EXAMPLES) for sentence in sentences.all_sentences()
+        sentence.id: paragraphs.text_of(english, sentence, notice.EXAMPLES) for sentence in sentences.all_sentences()
     }
     for sentence_id, table, period in (
         ("pending", "pending", words.CONFIRMATION),

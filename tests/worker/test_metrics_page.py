@@ -17,8 +17,8 @@ from petition.worker import main, metrics_page
 from tests.mail.conftest import installation, logged, post
 from tests.mail.installation import Installation, environ
 from tests.mail.post_office import PostOffice
-from tests.mail.test_deliver import NEMO, working
 from tests.mail.waiting import until
+from tests.mail.working import NEMO, working
 from tests.running import free_port
 
 __all__ = ["installation", "logged", "post"]

@@ -7,8 +7,8 @@ from starlette.responses import Response
 from petition.core.errors import PetitionError, Unavailable
 from petition.letters.model import Letter
 from petition.letters.published import PublishedLetter
-from petition.stored_data import notice, sentences
-from petition.stored_data.sentences import Circumstances
+from petition.stored_data import notice, paragraphs
+from petition.stored_data.paragraphs import Circumstances
 from petition.web import http
 from petition.web.page_cache import ALL, CachedResponse
 from petition.web.public.visit import Visit
@@ -32,7 +32,7 @@ async def privacy(visit: Visit) -> Response:
             letter=letter,
             canonical=canonical,
             here=f"/privacy{query}",
-            parts=sentences.page(language, _circumstances(visit, letter)),
+            parts=paragraphs.page(language, _circumstances(visit, letter)),
             tables=list(notice.entries(language)),
             notice=notice.NOTICE_VERSION,
         )
@@ -43,10 +43,10 @@ async def privacy(visit: Visit) -> Response:
 
 def _circumstances(visit: Visit, letter: Letter | None) -> Circumstances:
     settings = visit.services.settings
-    holds = sentences.of_installation(mail_in=bool(settings.mail_in), hcaptcha=settings.hcaptcha is not None)
+    holds = paragraphs.of_installation(mail_in=bool(settings.mail_in), hcaptcha=settings.hcaptcha is not None)
     if letter is None:
         return Circumstances(holds)
-    more, values = sentences.of_letter(letter.names_until, letter.names_days, names_wait=letter.seals_names)
+    more, values = paragraphs.of_letter(letter.names_until, letter.names_days, names_wait=letter.seals_names)
     return Circumstances([*holds, *more], values)
 
 
