@@ -38,7 +38,7 @@ _CELLS: Mapping[str, str] = {
     "lang": "s.read_lang",
 }
 _CARE = f"""s.kind <> 'person' OR s.private IS NOT NULL OR s.flags <> '{{}}' OR s.removed_for IS NOT NULL
-OR s.signed_at NOT BETWEEN '0001-01-02' AND '9999-12-30'
+OR coalesce(s.signed_at, s.listed_at) NOT BETWEEN '0001-01-02' AND '9999-12-30'
 OR concat_ws(',', '', s.name, s.affiliation, s.city, s."position") ~ '{FORMULA_BEGINS.replace("'", "''")}'"""
 
 
@@ -89,7 +89,7 @@ def _statement(columns: Sequence[str], conditions: queue_queries.Conditions, lim
     others = ", ".join(f"CASE WHEN NOT s.needs_care THEN {cell} END" for cell in cells[1:])
     return f"""
     SELECT {first}, {others} FROM (
-      SELECT s.*, {_CARE} AS needs_care FROM ({queue_queries.scan_of(conditions, limit)}) AS s
+      SELECT s.*, ({_CARE}) IS NOT FALSE AS needs_care FROM ({queue_queries.scan_of(conditions, limit)}) AS s
       WHERE {conditions.others} OFFSET 0
     ) AS s ORDER BY s.listed_at DESC, s.id DESC
     """  # noqa: S608 - constants
