@@ -161,7 +161,7 @@ def canonical(address: str | Mailbox, rules_version: int = NEWEST) -> str:
 
 
 def _has_no_rules(domain: str, rules_version: int) -> bool:
-    """Return whether each name at a domain is a mailbox, whatever it contains."""
+    """Return whether each name at a domain is a mailbox of its own, letter for letter."""
     by_domain = _by_domain(rules_version)
     return domain not in by_domain and domain.partition(".")[2] not in by_domain
 

@@ -152,10 +152,10 @@ async def stage(
     """Copy rows (``STAGED``) into a temporary table of this transaction; what is to be kept goes to ``keep``."""
 
     async def copy(conn: Connection) -> None:
-        async for staged, kept in blocks:
+        async for staged, whole in blocks:
             await conn.copy_to_table("staged", source=BytesIO(staged), columns=STAGED, timeout=LONG)
             if keep:
-                await keep(kept)
+                await keep(whole)
 
     await stage_by(conn, copy)
 

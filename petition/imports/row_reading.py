@@ -114,8 +114,8 @@ class RowReader:
         )
         end = "\\N\t\\N\t\\N"
         if self._names:
-            found = self._names.digests_of(self._names.person(name), affiliation[0], city[0])
-            end = f"{NULL}\t{as_text(found[0])}\t{as_text(found[1])}"
+            digests = self._names.digests_of(self._names.person(name), affiliation[0], city[0])
+            end = f"{NULL}\t{as_text(digests[0])}\t{as_text(digests[1])}"
         if self._dry_run and not self._keep:
             return f"{begin}\t{NO_NAMES}\t{end}\n", ""
         if visibility[0] == Visibility.PUBLIC:

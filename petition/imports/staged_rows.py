@@ -43,8 +43,8 @@ async def blocks(rows: Iterator[StagedRow]) -> AsyncIterator[Block]:
         batch = list(islice(rows, BATCH))
         if not batch:
             return None
-        staged, kept = zip(*batch, strict=True)
-        return "".join(staged).encode(), "".join(kept).encode()
+        staged, whole = zip(*batch, strict=True)
+        return "".join(staged).encode(), "".join(whole).encode()
 
     following = asyncio.create_task(asyncio.to_thread(read))
     try:
