@@ -128,8 +128,14 @@ class Database:
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
         """Lend a connection inside a transaction: returning commits, raising rolls back."""
-        async with self.connection() as conn, conn.transaction():
-            yield conn
+        try:
+            async with self.connection() as conn, conn.transaction():
+                yield conn
+        except Unavailable as error:
+            # By the server's own limit, which a form of the public side does not need to exceed; acts of the desk may.
+            if isinstance(error.__cause__, asyncpg.QueryCanceledError) and patience.left() is not None:
+                self._refusal, self._refused_at = str(error), time.monotonic()
+            raise
         self._refused_at = float("-inf")
 
     @asynccontextmanager
@@ -295,6 +301,26 @@ async def is_disk_full(conn: Connection) -> bool:
         return True
     except asyncpg.InsufficientResourcesError:  # temp_file_limit
         return False
+    return False
+
+
+# What a form needs (``signatures.signing``). LOCK TABLE takes it away for long, or an index built without CONCURRENTLY;
+# a migration, or a vacuum that shortens a table, for a moment, which is no trouble.
+SHORT_WAIT = "SET LOCAL lock_timeout = '300ms'"
+LOCKS_OF_SIGNING = """
+LOCK TABLE letter IN ROW SHARE MODE;
+LOCK TABLE used_challenge, limit_use, pending, outbox IN ROW EXCLUSIVE MODE
+"""
+
+
+async def is_locked(conn: Connection) -> bool:
+    """Return whether another transaction holds a table that signing needs, for longer than a moment."""
+    try:
+        async with conn.transaction():
+            await conn.execute(SHORT_WAIT)
+            await conn.execute(LOCKS_OF_SIGNING)
+    except asyncpg.LockNotAvailableError:
+        return True
     return False
 
 

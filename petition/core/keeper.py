@@ -173,6 +173,16 @@ class KeeperClient:
         """Return what the keeper's page shows. Raises ``KeeperRefused``, ``Unavailable``."""
         return await self._exchange("GET", "/v1/counts", None)
 
+    async def trouble(self) -> str | None:
+        """Return why the keeper keeps people from signing; None without one, as far as ``is_adopted`` has looked."""
+        if self._fingerprint is None:
+            return None
+        try:
+            fingerprint = (await self.counts()).get("fingerprint")
+        except (KeeperRefused, Unavailable) as error:
+            return str(error)
+        return None if fingerprint == self._fingerprint.hex() else WRONG_KEEPER
+
     async def _ask_all(self, questions: Sequence[_Question]) -> list[list[bytes]]:
         if time.monotonic() - self._failed_at < REST:
             raise Unavailable(AWAY)

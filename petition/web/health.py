@@ -39,7 +39,7 @@ async def alive(request: Request) -> Response:
 
 
 async def ready(request: Request) -> Response:
-    """Answer 200 if people can sign: the database answers, is migrated, writable and ours; else 503 and why.
+    """Answer 200 if people can sign: database and keeper answer, it is migrated, writable and ours; else 503 and why.
 
     The second line says which version answers.
     """
@@ -67,7 +67,7 @@ async def _check(services: Services) -> str | None:
     if not pool.is_answering:  # the poll asks again and again
         return f"no database: {pool.silence}"
     try:
-        return await _ask(services)
+        return await _ask(services) or await services.keeper.trouble()
     except Unavailable as error:
         return open_files.NONE_LEFT if str(error) == open_files.NONE_LEFT else f"no database: {error}"
 
@@ -83,6 +83,7 @@ async def _ask(services: Services) -> str | None:
 async def _ask_once(services: Services, seconds: float) -> str | None:
     pool = services.database
     async with pool.probe(seconds) as conn:
+        await services.keeper.is_adopted(conn)
         return await _trouble(conn, services.wrapper) or pool.recent_refusal or await _room(services, conn)
 
 
@@ -101,6 +102,8 @@ async def _trouble(conn: Connection, wrapper: Wrapper) -> str | None:
         return "not migrated"
     if await database.is_read_only(conn):
         return "the database is read-only"
+    if await database.is_locked(conn):
+        return "another transaction holds a lock on a table that signing needs"
     try:
         await stored_keys.check_secret(conn, wrapper)
     except SettingsError as error:

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,14 +11,14 @@ from petition.core.database import opened
 from petition.core.settings import Process, load
 from petition.demo.inbox import Inbox
 from tests.conftest import fresh_database
-from tests.faults.processes import Web, web
+from tests.faults.patient import Running, running_at
+from tests.faults.processes import BASE_URL, Web, web
+from tests.faults.server import Server
 from tests.fixtures import empty
 from tests.running import Installation, environment, free_port
 
 if TYPE_CHECKING:
     from tests.conftest import Conn
-
-BASE_URL = "http://letters.localhost:8000"
 
 
 @dataclass
@@ -51,3 +52,10 @@ async def pair(running_pair: Pair) -> Pair:
     await empty(running_pair.site.database)
     running_pair.site.inbox = Inbox()
     return running_pair
+
+
+@pytest.fixture
+async def running(server: Server, tmp_path: Path) -> AsyncIterator[Running]:
+    """Give one that is as patient as a shipped one, and that every page of ``READ`` was asked of."""
+    async with running_at(server.url, server, tmp_path) as process:
+        yield process

@@ -16,6 +16,7 @@ from tests.running import PRIVATE_KEY
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 120  # seconds that a process may take to start or to end; this machine may be busy
+BASE_URL = "http://letters.localhost:8000"
 
 
 @dataclass
@@ -84,25 +85,25 @@ async def command(
 
 @asynccontextmanager
 async def web(
-    environ: Mapping[str, str], port: int, log: Path, arguments: str = "", module: str = "petition"
+    environ: Mapping[str, str], port: int, log: Path, arguments: str = "", module: str = "petition", up: str = "/readyz"
 ) -> AsyncIterator[Web]:
-    """Run ``petition serve`` on ``port`` until the block ends; it is ready when the block begins."""
+    """Run ``petition serve`` on ``port`` until the block ends; ``up`` is answered 200 when the block begins."""
     async with command(f"serve --port {port} {arguments}", environ, log, module) as process:
         host = urlsplit(environ["BASE_URL"]).netloc
         limits = httpx2.Limits(max_connections=200, max_keepalive_connections=0)
         async with httpx2.AsyncClient(
             base_url=f"http://127.0.0.1:{port}", headers={"host": host}, timeout=120, limits=limits
         ) as client:
-            await _ready(process, client)
+            await _ready(process, client, up)
             yield Web(process.process, log, client)
 
 
-async def _ready(process: Process, client: httpx2.AsyncClient) -> None:
+async def _ready(process: Process, client: httpx2.AsyncClient, path: str) -> None:
     async with asyncio.timeout(PATIENCE):
         while True:
             assert process.process.returncode is None, process.log.read_text(encoding="utf-8")
             with contextlib.suppress(httpx2.TransportError):
-                if (await client.get("/readyz")).status_code == 200:
+                if (await client.get(path)).status_code == 200:
                     return
             await asyncio.sleep(0.05)
 

@@ -55,18 +55,25 @@ class Server:
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
         return [pid, *map(int, children)]
 
-    async def start(self) -> None:
-        """Start it and wait until it takes connections."""
+    async def start(self, until: str = "ready") -> None:
+        """Start it and wait until it takes connections, or until its pid file says another word."""
         await asyncio.to_thread(self._cluster.clear, self._sockets)
         self._process = self._cluster.start(self._sockets)
         self._listener = threading.Thread(target=self._listen, args=(self._process,), daemon=True)
         self._listener.start()
         async with asyncio.timeout(120):
-            while not self._cluster.is_ready(self._process.pid):
+            while not self._is(until):
                 if self._process.poll() is not None:
                     await asyncio.to_thread(self._listener.join, 5)
                     raise AssertionError(self.said[-5:])
                 await asyncio.sleep(0.01)
+
+    def _is(self, word: str) -> bool:
+        assert self._process is not None
+        if word == "ready":
+            return self._cluster.is_ready(self._process.pid)
+        file = self._cluster.folder / "postmaster.pid"
+        return file.exists() and file.read_text(encoding="utf-8").rstrip().endswith(word)
 
     async def end(self, number: signal.Signals) -> None:
         """Send it ``number`` (SIGINT: a quick shutdown; SIGKILL: a crash) and wait until it is gone."""

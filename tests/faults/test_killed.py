@@ -10,9 +10,8 @@ import pytest
 from petition.core.database import Database, opened
 from petition.core.settings import Process, load
 from tests import rows
-from tests.faults.conftest import BASE_URL
 from tests.faults.load import Crowd, signing
-from tests.faults.processes import command, web, worker_environ
+from tests.faults.processes import BASE_URL, command, web, worker_environ
 from tests.mail.post_office import PostOffice
 from tests.running import environment, free_port, publish
 

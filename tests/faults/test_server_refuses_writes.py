@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from petition.core.database import opened
 from petition.core.errors import Unavailable
 from tests.running import SLUG, Installation
 
@@ -15,6 +16,10 @@ FULL = """
 CREATE FUNCTION is_full() RETURNS trigger LANGUAGE plpgsql AS
 $$ BEGIN RAISE EXCEPTION 'could not extend file "base/1/2": No space left on device' USING ERRCODE = '53100'; END $$;
 CREATE TRIGGER full_disk BEFORE INSERT ON pending FOR EACH ROW EXECUTE FUNCTION is_full();
+"""
+SLOW = """
+CREATE FUNCTION is_slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(60); RETURN NEW; END $$;
+CREATE TRIGGER slow BEFORE INSERT ON pending FOR EACH ROW EXECUTE FUNCTION is_slow();
 """
 
 
@@ -58,6 +63,19 @@ async def test_a_read_only_server(site: Installation, conn: "Conn", admin: "Conn
     await refuses(site, "the database is read-only")
     await admin.execute(f"ALTER DATABASE {name} RESET {setting}")
     await reconnect(admin, name)
+    await recovers(site)
+
+
+async def test_a_server_that_cancels_statements(site: Installation, conn: "Conn", admin: "Conn") -> None:
+    await conn.execute(SLOW)
+    name = await conn.fetchval("SELECT current_database()")
+    await admin.execute(f"ALTER DATABASE {name} SET statement_timeout = '200ms'")
+    await reconnect(admin, name)
+    await refuses(site, "the database cancelled a statement: raise its statement_timeout to 15 s or more")
+    await admin.execute(f"ALTER DATABASE {name} RESET statement_timeout")
+    await admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1", name)
+    async with opened(site.environ["DATABASE_URL"], max_size=1) as database, database.connection() as own:
+        await own.execute("DROP TRIGGER slow ON pending")
     await recovers(site)
 
 

@@ -20,8 +20,7 @@ from petition.letters.model import Letter
 from petition.signatures import self_service
 from tests import rows
 from tests.commands import run
-from tests.faults.conftest import BASE_URL
-from tests.faults.processes import Web, command, web
+from tests.faults.processes import BASE_URL, Web, command, web
 from tests.faults.server import Server
 from tests.running import SLUG, environment, free_port, publish
 

@@ -1,9 +1,6 @@
 """PgBouncer in transaction mode before the database: everything works by one parameter, and without it says which."""
 
 import asyncio
-import contextlib
-import os
-import shutil
 import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -12,74 +9,24 @@ import pytest
 
 from petition.core.database import connect, opened
 from petition.core.errors import Unavailable
-from petition.postgres.cluster import PORT, ROLE
 from tests.commands import run
 from tests.faults.server import Server
+from tests.pooler import pooled
 from tests.running import PRIVATE_KEY, SLUG, code_in, environment, free_port, installation, link_in, working
 
-PATIENCE = 60  # seconds
 SIGNERS = 60
-CONFIGURATION = """
-[databases]
-* = host={sockets} port={server_port} user={role}
-[pgbouncer]
-listen_addr = 127.0.0.1
-listen_port = {port}
-unix_socket_dir =
-auth_type = any
-pool_mode = transaction
-default_pool_size = 3
-max_client_conn = 200
-{user}
-"""
 
 
 @pytest.fixture
 async def pooler(open_folder: Path) -> AsyncIterator[str]:
     """Give the URL of an empty database behind a PgBouncer that has three connections to it, without a parameter."""
-    server, port = Server(open_folder), free_port()
+    server = Server(open_folder)
     await server.start()
-    await _trust_all_accounts(server.url)
-    sockets = server.url.split("host=")[1].split("&")[0]
-    for path in (Path(sockets) / f".s.PGSQL.{PORT}", Path(sockets), Path(sockets).parent, open_folder):
-        path.chmod(0o777)
-    user = "user = nobody" if os.geteuid() == 0 else ""  # it refuses to run as root
-    file = open_folder / "pgbouncer.ini"
-    file.write_text(CONFIGURATION.format(sockets=sockets, server_port=PORT, role=ROLE, port=port, user=user))
-    program = shutil.which("pgbouncer", path=f"{os.environ['PATH']}:/usr/sbin")
-    assert program, "PgBouncer is not installed: see tools/servers.sh"
-    process = await asyncio.create_subprocess_exec(
-        program, str(file), stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL, cwd="/"
-    )
     try:
-        await _until_open(process, port)
-        yield f"postgresql://{ROLE}@127.0.0.1:{port}/petition"
+        async with pooled(server, open_folder) as running:
+            yield running.url
     finally:
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
-        await process.wait()
         await server.end(signal.SIGINT)
-
-
-async def _trust_all_accounts(url: str) -> None:
-    """Let PgBouncer in, which does not run as root."""
-    conn = await connect(url)
-    Path(await conn.fetchval("SHOW hba_file")).write_text("local all all trust\n")
-    await conn.execute("SELECT pg_reload_conf()")
-    while await conn.fetchval("SELECT bool_or(auth_method <> 'trust') FROM pg_hba_file_rules"):
-        await asyncio.sleep(0.05)
-    await conn.close()
-
-
-async def _until_open(process: asyncio.subprocess.Process, port: int) -> None:
-    async with asyncio.timeout(PATIENCE):
-        while True:
-            assert process.returncode is None, "PgBouncer did not start"
-            with contextlib.suppress(OSError):
-                _, writer = await asyncio.open_connection("127.0.0.1", port)
-                writer.close()
-                return
-            await asyncio.sleep(0.05)
 
 
 async def test_without_the_parameter_the_cause_and_the_cure_are_named(pooler: str, tmp_path: Path) -> None:
