@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, settings
 from petition import postgres
 from petition.core.database import connect, migrate, opened
 from petition.core.settings import Process, load
-from tests import caches, layouts
+from tests import caches, file_order, layouts
 from tests.faults.server import Server
 from tests.memory import room
 from tests.running import Installation, environment, installation, publish, working
@@ -40,10 +40,6 @@ caches.keep()
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-# Files that take long, however few tests they have. Begun first, so that in the end nobody waits for one of them.
-LONG = ("browser", "demo", "faults", "bench", "captcha/test_browser.py", "test_wheel.py", "test_procfile.py")
-
-
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run the tests of some files on a partitioned database as well."""
     if "layout" in metafunc.fixturenames and layouts.is_on_both(metafunc.definition.path, metafunc.function.__name__):
@@ -52,9 +48,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the long files first; ``make test`` hands files out in this order."""
-    here = Path(__file__).parent
-    long = tuple(here / each for each in LONG)
-    items.sort(key=lambda item: not any(item.path.is_relative_to(each) for each in long))
+    items[:] = file_order.longest_first(items)
 
 
 @pytest.fixture
