@@ -43,9 +43,10 @@ async def pooled(server: Server, folder: Path) -> AsyncIterator[Pooler]:
     """Run a PgBouncer before ``server``, whose files are below ``folder``; it has three connections to it."""
     port = free_port()
     await _trust_all_accounts(server.url)
-    sockets = server.url.split("host=")[1].split("&")[0]
-    for path in (Path(sockets) / f".s.PGSQL.{PORT}", Path(sockets), Path(sockets).parent, folder):
-        path.chmod(0o777)
+    sockets = Path(server.url.split("host=")[1].split("&")[0])
+    (sockets / f".s.PGSQL.{PORT}").chmod(0o777)
+    for path in (sockets, *sockets.parents[:2], folder):
+        path.chmod(path.stat().st_mode | 0o055)
     user = "user = nobody" if os.geteuid() == 0 else ""  # it refuses to run as root
     file = folder / "pgbouncer.ini"
     file.write_text(CONFIGURATION.format(sockets=sockets, server_port=PORT, role=ROLE, port=port, user=user))
