@@ -105,21 +105,29 @@ async def _is_other(parts: Parts, node: str) -> bool:
     return any(state.get("role") == "master" and state.get("state") == "running" for state in states)
 
 
-async def behind_a_cache(parts: Parts, visitors: Visitors) -> list[Line]:
-    """Have crowds read one page while names on it are hidden, and then while nothing happens."""
-    await visitors.until_confirmed(WARM)
-    async with hot_page.reading() as readers:
-        shown = max([await hot_page.shown_after_hiding(visitors, readers) for _ in range(hot_page.HIDINGS)])
-        visitors.is_stopped = True
-        await visitors.until_calm()
-        share, reads = await hot_page.share_that_reaches_us(parts, readers), readers.reads
-    only = readers.statuses == {200}
-    share_line = f"{share:.2%} of {reads}", f"<= {hot_page.MAX_SHARE:.0%}", share <= hot_page.MAX_SHARE and only
-    shown_line = f"{shown:.1f} s", f"<= {hot_page.MAX_SHOWN:.0f} s", shown <= hot_page.MAX_SHOWN
-    return [
-        Line("hot page behind Varnish: reads that reached a web", *share_line),
-        Line("hot page behind Varnish: a hidden name was handed out for", *shown_line),
-    ]
+async def behind_caches(parts: Parts, visitors: Visitors) -> list[Line]:
+    """Have crowds read one page by each cache while names on it are hidden, and then while nothing happens."""
+    lines: list[Line] = []
+    for proxy, cache in hot_page.CACHES.items():
+        await visitors.until_confirmed(WARM)
+        async with hot_page.reading(proxy) as readers:
+            shown = max([await hot_page.shown_after_hiding(visitors, readers) for _ in range(hot_page.HIDINGS)])
+        limit = f"<= {hot_page.MAX_SHOWN:.0f} s"
+        is_gone = shown <= hot_page.MAX_SHOWN
+        lines.append(
+            Line(f"hot page behind {cache}: a hidden name was handed out for", f"{shown:.1f} s", limit, is_gone)
+        )
+    visitors.is_stopped = True
+    await visitors.until_calm()
+    for proxy, cache in hot_page.CACHES.items():
+        async with hot_page.reading(proxy) as readers:
+            share, reads = await hot_page.share_that_reaches_us(parts, readers), readers.reads
+        holds = share <= hot_page.MAX_SHARE and readers.statuses == {200}
+        value = f"{share:.2%} of {reads}"
+        lines.append(
+            Line(f"hot page behind {cache}: reads that reached a web", value, f"<= {hot_page.MAX_SHARE:.0%}", holds)
+        )
+    return lines
 
 
 async def under_synchronous_commit(parts: Parts, names: set[str]) -> list[Line]:
@@ -132,7 +140,7 @@ async def under_synchronous_commit(parts: Parts, names: set[str]) -> list[Line]:
             if not names or fault.name in names:
                 lines += await _guarded(f"primary {fault.name}", fail_over(parts, visitors, fault))
         if not names or CACHE in names:
-            lines += await _guarded(CACHE, behind_a_cache(parts, visitors))
+            lines += await _guarded(CACHE, behind_caches(parts, visitors))
         people, count = await _in_the_end(parts, visitors)
     wrong = checker.differences(visitors, people, count)
     lines.append(Line("signatures acknowledged", str(len(visitors.confirmed)), "> 0", bool(visitors.confirmed)))

@@ -51,12 +51,13 @@ def pgbouncer(folder: Path) -> str:
     return replace_text(_read("pgbouncer.ini"), "/etc/pgbouncer/userlist.txt", str(folder / "userlist.txt"))
 
 
-def nginx(folder: Path, webs: list[str]) -> str:
+def nginx(folder: Path, webs: list[str], *, is_caching: bool = False) -> str:
     """Return a whole configuration of nginx around ours; ``webs`` are addresses with ports."""
     # The drill's visitors stand for a proxy before this one, as the comment in the file says.
     before = "    proxy_http_version 1.1;\n"
     more = f"    set_real_ip_from {address('visitors')};\n    real_ip_header X-Forwarded-For;\n"
-    return whole_nginx(folder, replace_text(nginx_site(folder, webs, HOST), before, more + before))
+    site = replace_text(nginx_site(folder, webs, HOST), before, more + before)
+    return whole_nginx(folder, site, is_caching=is_caching)
 
 
 def varnish(webs: list[str]) -> str:

@@ -8,6 +8,7 @@ import ssl
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 from cryptography import x509
@@ -63,7 +64,7 @@ async def running(
     ``more_ports`` are those of further instances of the web.
     """
     write_certificate(folder)
-    starters = {"nginx": _nginx, "nginx with its cache": _caching_nginx, "caddy": _caddy}
+    starters = {"nginx": _nginx, "nginx with its cache": partial(_nginx, is_caching=True), "caddy": _caddy}
     command = starters[proxy](folder, (web_port, *more_ports), port, spare_port)
     with (folder / "proxy.log").open("wb") as log:
         process = await asyncio.create_subprocess_exec(
@@ -78,13 +79,15 @@ async def running(
         await asyncio.wait_for(process.wait(), PATIENCE)
 
 
-def _nginx(folder: Path, web_ports: Sequence[int], port: int, spare_port: int) -> list[str]:
+def _nginx(
+    folder: Path, web_ports: Sequence[int], port: int, spare_port: int, *, is_caching: bool = False
+) -> list[str]:
     changes = {
         "listen 80": f"listen 127.0.0.1:{spare_port}",
         "listen 443 ssl http2": f"listen 127.0.0.1:{port} ssl http2",
     }
     site = replace_all(nginx_site(folder, [f"127.0.0.1:{port}" for port in web_ports], "localhost"), changes)
-    (folder / "nginx.conf").write_text(whole_nginx(folder, site), encoding="utf-8")
+    (folder / "nginx.conf").write_text(whole_nginx(folder, site, is_caching=is_caching), encoding="utf-8")
     return [program("nginx"), "-p", str(folder), "-c", str(folder / "nginx.conf")]
 
 
@@ -105,19 +108,13 @@ def nginx_site(folder: Path, webs: Sequence[str], host: str) -> str:
     return replace_all(site, changes)
 
 
-def whole_nginx(folder: Path, site: str) -> str:
-    """Return a whole configuration around what belongs into /etc/nginx/conf.d/."""
+def whole_nginx(folder: Path, site: str, *, is_caching: bool = False) -> str:
+    """Return a whole configuration around what belongs into /etc/nginx/conf.d/, with the cache's file beside it."""
+    if is_caching:
+        cache = (DEPLOY / "nginx-cache.conf").read_text(encoding="utf-8")
+        site = replace_text(cache, "/var/cache/nginx/petition", f"{folder}/cache") + site
     user = "user root;" if os.geteuid() == 0 else ""
     return NGINX.format(user=user, folder=folder, site=site)
-
-
-def _caching_nginx(folder: Path, web_ports: Sequence[int], port: int, spare_port: int) -> list[str]:
-    command = _nginx(folder, web_ports, port, spare_port)
-    cache = (DEPLOY / "nginx-cache.conf").read_text(encoding="utf-8")
-    cache = replace_text(cache, "/var/cache/nginx/petition", f"{folder}/cache")
-    whole = (folder / "nginx.conf").read_text(encoding="utf-8")
-    (folder / "nginx.conf").write_text(replace_text(whole, "http {\n", f"http {{\n{cache}\n"), encoding="utf-8")
-    return command
 
 
 def _caddy(folder: Path, web_ports: Sequence[int], port: int, _spare_port: int) -> list[str]:
