@@ -5,7 +5,7 @@ import contextlib
 import os
 import shutil
 import ssl
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -64,6 +64,7 @@ async def running(
     ``more_ports`` are those of further instances of the web.
     """
     write_certificate(folder)
+    starters: Mapping[str, Callable[..., list[str]]]
     starters = {"nginx": _nginx, "nginx with its cache": partial(_nginx, is_caching=True), "caddy": _caddy}
     command = starters[proxy](folder, (web_port, *more_ports), port, spare_port)
     with (folder / "proxy.log").open("wb") as log:

@@ -155,10 +155,10 @@ async def test_one_in_twenty_reads_of_a_hot_page_reaches_us_at_most(front: Front
 
 
 async def few_reach_us(front: Front, path: str, **headers: str) -> None:
-    """See that one read in twenty reaches the web; where a busy machine is slow to read so often, one a second."""
+    """See that one read in twenty reaches the web, and one a second more, which counts where a busy machine is slow."""
     began = time.monotonic()
     reads = await front.reaching(path, READS, **headers)
-    assert reads <= max(READS * 0.05, 2 + time.monotonic() - began), (path, reads)
+    assert reads <= READS * 0.05 + time.monotonic() - began, (path, reads)
 
 
 async def codings_and_conditions_are_kept_apart(front: Front) -> None:
