@@ -26,7 +26,7 @@ from tests.running import KEY, PRIVATE_KEY, PUBLIC_KEY, SAMPLE
 ACCOUNT = "postgres"  # neither PostgreSQL nor PgBouncer runs as root
 WEB_PORT = 8000
 CACHE_PORT = 6081  # on the proxy's machine
-PATIENCE = 60.0  # seconds for a part to come up
+PATIENCE = 180.0  # seconds for a part to come up, also on a busy machine
 POLL = 0.1
 NO_PAGES = ("/healthz", "/readyz", "/metrics")
 # Thousands of people sign in minutes from one domain: the drill is about machines, not about limits.
