@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from petition import postgres
-from petition.cli import check_machine
+from petition.cli import check_machine, check_pooler
 from petition.core import database, partitions, stored_keys
 from petition.core.database import Connection
 from petition.core.database_failures import lost_connections_are_unavailable
@@ -104,6 +104,8 @@ async def findings_about(
         with lost_connections_are_unavailable():
             if not ours:
                 async for finding in _server(conn):
+                    yield finding
+                async for finding in check_pooler.findings(url, note):
                     yield finding
             if await database.is_read_only(conn):
                 yield "the server is read-only: no one can sign; let DATABASE_URL lead to the primary"

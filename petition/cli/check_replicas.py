@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TypeVar
 
+from petition.cli import check_pooler
 from petition.core import replicas
 from petition.core.database import Connection, Record, connect, schema_number
 from petition.core.database_failures import lost_connections_are_unavailable
@@ -44,6 +45,8 @@ async def _trouble(url: str, identity: Identity, position: int, max_age: int) ->
         _, trouble = await _ask(url, lambda conn: replicas.examine(conn, identity, schema_number()))
         if trouble:
             return f"{trouble}; {CURES.get(trouble, LATER_SCHEMA)}"
+        async for finding in check_pooler.findings(url, _drop):
+            return finding.replace("DATABASE_URL", "DATABASE_READ_URL")
         if await _until(lambda: _has(url, position), max_age):
             return None
     except Unavailable as error:
@@ -52,6 +55,10 @@ async def _trouble(url: str, identity: Identity, position: int, max_age: int) ->
         f"it has not what the primary had {max_age} s ago: nothing is read from it; see that it receives and replays,"
         " or raise READ_MAX_AGE"
     )
+
+
+def _drop(_note: str) -> None:
+    return None
 
 
 async def _has(url: str, position: int) -> bool:

@@ -177,6 +177,8 @@ class Database:
                 self._answered_at = time.monotonic()
             except _REFUSES_WRITES as error:
                 self._refusal, self._refused_at = cause_of(error), time.monotonic()
+                if isinstance(error, asyncpg.ReadOnlySQLTransactionError):  # another one may be the primary now
+                    await self._pool.expire_connections()
                 raise
             except (asyncpg.PostgresConnectionError, asyncpg.InterfaceError):  # a restart has cut all others as well
                 await self._pool.expire_connections()

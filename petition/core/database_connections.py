@@ -62,7 +62,30 @@ def connector(url: str) -> Callable[..., Any]:
 _SESSION = {"application_name": "petition", "timezone": "UTC"}
 
 
-class PooledConnection(asyncpg.Connection):
+class AskingConnection(asyncpg.Connection):
+    """A connection that asks the server whether it is a standby, as one of several servers may be.
+
+    The driver believes what was reported when the connection was opened. A pooler reports what its first connection to
+    the server was told, so a standby that was promoted behind it would never be taken for the primary.
+    """
+
+    def get_settings(self) -> Any:
+        return _ReportedSettings(super().get_settings())
+
+
+class _ReportedSettings:
+    """What the server reported, without whether it is a standby."""
+
+    def __init__(self, settings: Any) -> None:
+        self._settings = settings
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "in_hot_standby":
+            raise AttributeError(name)
+        return getattr(self._settings, name)
+
+
+class PooledConnection(AskingConnection):
     """A connection to a pooler in transaction mode, which may use another server after each transaction.
 
     The driver prepares a statement and runs it in two steps, which must meet the same server: outside a transaction
@@ -110,6 +133,8 @@ def driver_options(
     limits = {} if lock_timeout is None else {"lock_timeout": f"{int(lock_timeout * LOCK_PART * 1000)}ms"}
     # A replica that is promoted while we read from it takes no writes of ours either.
     kind = {} if writes else {"default_transaction_read_only": "on"}
+    if address.servers:
+        options["connection_class"] = AskingConnection
     return options | {"server_settings": {**_SESSION, "jit": "off", **limits, **kind}}
 
 

@@ -34,6 +34,7 @@ _LOST = (
 _POOLED = (asyncpg.InvalidSQLStatementNameError, asyncpg.DuplicatePreparedStatementError)
 DISK_FULL = "the database's disk is full"
 SILENT = "the database does not answer"
+STATEMENT_MODE = "a pooler in statement mode stands before the database: set its pool_mode to transaction"
 POOLER = "a pooler stands before the database: add ?statement_cache_size=0 to DATABASE_URL"
 
 
@@ -114,6 +115,7 @@ _CAUSES: tuple[tuple[type[BaseException], str, str], ...] = (
     (asyncpg.CannotConnectNowError, "", "the database is starting, stopping or recovering"),
     (TimeoutError, "", SILENT),
     (asyncpg.ProtocolViolationError, "startup parameter", POOLER),
+    (asyncpg.ProtocolViolationError, "statement pooling", STATEMENT_MODE),
     (
         asyncpg.ClientConfigurationError,
         "root certificate",

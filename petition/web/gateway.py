@@ -40,7 +40,8 @@ _PAGE = b"text/html"
 SAFE = {"GET", "HEAD", "OPTIONS"}
 DESK = "/organizer/"  # where the installation is switched to read-only, and back
 # Answered without rendering a page, so they never wait for renders.
-NEVER_QUEUED = ("/healthz", "/readyz", "/metrics", "/captcha/", "/static/")
+STATIC = "/static/"
+NEVER_QUEUED = ("/healthz", "/readyz", "/metrics", "/captcha/", STATIC)
 LINKS = {  # the purpose of the token in a mailed link
     "confirm": "signature",
     "signature": "signature",
@@ -266,7 +267,9 @@ def _key(scope: Scope) -> str:
 
 
 def _add_keys(headers: list[Header], key_headers: KeyHeaders, scope: Scope) -> None:
-    """Say under which keys a shared cache may be asked to drop a response that it may store."""
+    """Say under which keys a shared cache may be asked to drop a response that it may store; static files last."""
+    if scope["path"].startswith(STATIC):
+        return
     if any(name == b"cache-control" and value.startswith(b"public") for name, value in headers):
         present = {name for name, _ in headers}
         own = key_headers(scope.get("path_params", {}).get("slug", ALL))

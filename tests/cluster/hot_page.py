@@ -1,4 +1,4 @@
-"""A hot page behind Varnish: how many of its readers reach the webs, and for how long a hidden name is still shown."""
+"""A hot page behind a cache: how many of its readers reach the webs, and for how long a hidden name is still shown."""
 
 import asyncio
 import time
@@ -10,6 +10,7 @@ from tests.cluster.parts import Parts
 from tests.cluster.visitors import Visitors, client, name_of
 from tests.running import SLUG
 
+CACHES = {"proxy": "Varnish", "proxy2": "nginx's cache"}
 PAGE = f"/en/{SLUG}/signatories"
 READERS = 16
 SECONDS = 6.0
@@ -27,8 +28,8 @@ class Readers:
     last_asked_at: float = 0.0  # of the newest page with it
     statuses: set[int] = field(default_factory=set)
 
-    async def read_on(self) -> None:
-        async with client() as reader:
+    async def read_on(self, proxy: str) -> None:
+        async with client(proxy) as reader:
             while True:
                 asked_at = time.monotonic()
                 answer = await reader.get(PAGE)
@@ -39,10 +40,10 @@ class Readers:
 
 
 @asynccontextmanager
-async def reading() -> AsyncIterator[Readers]:
-    """Have crowds read until the block ends."""
+async def reading(proxy: str) -> AsyncIterator[Readers]:
+    """Have crowds read by that proxy until the block ends."""
     readers = Readers()
-    tasks = [asyncio.create_task(readers.read_on()) for _ in range(READERS)]
+    tasks = [asyncio.create_task(readers.read_on(proxy)) for _ in range(READERS)]
     try:
         yield readers
     finally:

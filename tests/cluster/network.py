@@ -21,7 +21,8 @@ MACHINES: Mapping[str, int] = {
     "db1": 11,
     "db2": 12,
     "db3": 13,
-    "proxy": 31,
+    "proxy": 31,  # nginx, and Varnish behind it
+    "proxy2": 32,  # nginx with a cache of its own
     "web1": 41,
     "web2": 42,
     "worker": 51,

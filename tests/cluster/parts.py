@@ -26,7 +26,7 @@ from tests.running import KEY, PRIVATE_KEY, PUBLIC_KEY, SAMPLE
 ACCOUNT = "postgres"  # neither PostgreSQL nor PgBouncer runs as root
 WEB_PORT = 8000
 CACHE_PORT = 6081  # on the proxy's machine
-PATIENCE = 60.0  # seconds for a part to come up
+PATIENCE = 180.0  # seconds for a part to come up, also on a busy machine
 POLL = 0.1
 NO_PAGES = ("/healthz", "/readyz", "/metrics")
 # Thousands of people sign in minutes from one domain: the drill is about machines, not about limits.
@@ -177,7 +177,7 @@ class Parts:
             "CONTROLLER": "The drill <drill@letters.test>",
             "SECRET_KEY": KEY,
             "CONTACT_PUBLIC_KEY": PUBLIC_KEY,
-            "TRUSTED_PROXIES": f"{address('proxy')},127.0.0.1",
+            "TRUSTED_PROXIES": f"{address('proxy')},{address('proxy2')},127.0.0.1",
             "MX_RESOLVER": "off",
             "METRICS_TOKEN": PASSWORD,
             "CACHE_PURGE_URLS": f"http://{address('proxy')}:{CACHE_PORT}?plain=1",
@@ -234,23 +234,26 @@ class Parts:
             "MAIL_FROM": "Letters <letters@letters.test>",
         }
         self.start("worker", "worker", [*ours, "worker"], environ=self.environ("worker") | mail, is_root=True)
-        self._start_proxy()
+        self._start_proxies()
         for machine in WEBS:
             await self.until(f"{machine} to be ready", partial(self._is_ready, machine))
         await self.until("the proxy and its cache", self._is_served)
 
-    def _start_proxy(self) -> None:
-        folder = self.folder("proxy")
-        write_certificate(folder)
-        cache = self._write(
-            "proxy", "petition.vcl", machine_files.varnish([f"{address(web)}:{WEB_PORT}" for web in WEBS])
-        )
-        varnishd = ["varnishd", "-F", "-j", "none", "-n", str(folder / "varnish"), "-f", str(cache)]
+    def _start_proxies(self) -> None:
+        """Start Varnish behind nginx on one machine, nginx with a cache of its own on the other."""
+        webs = [f"{address(web)}:{WEB_PORT}" for web in WEBS]
+        file = self._write("proxy", "petition.vcl", machine_files.varnish(webs))
+        varnishd = ["varnishd", "-F", "-j", "none", "-n", str(self.folder("proxy") / "varnish"), "-f", str(file)]
         varnishd += ["-a", f"0.0.0.0:{CACHE_PORT}", "-s", "malloc,64m", "-p", "http_gzip_support=off"]
         self.start("proxy", "varnish", varnishd, is_root=True)
-        text = machine_files.nginx(folder, [f"127.0.0.1:{CACHE_PORT}"])
-        file = self._write("proxy", "nginx.conf", text)
-        self.start("proxy", "nginx", ["nginx", "-p", str(folder), "-c", str(file)], is_root=True)
+        self._start_nginx("proxy", [f"127.0.0.1:{CACHE_PORT}"])
+        self._start_nginx("proxy2", webs, is_caching=True)
+
+    def _start_nginx(self, machine: str, webs: list[str], *, is_caching: bool = False) -> None:
+        folder = self.folder(machine)
+        write_certificate(folder)
+        file = self._write(machine, "nginx.conf", machine_files.nginx(folder, webs, is_caching=is_caching))
+        self.start(machine, "nginx", ["nginx", "-p", str(folder), "-c", str(file)], is_root=True)
 
     async def requests_answered(self) -> float:
         """Return how many requests for pages both webs have answered, by their metrics."""

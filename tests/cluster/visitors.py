@@ -168,11 +168,11 @@ class Visitors:
                     await asyncio.sleep(0.1)
 
 
-def client() -> httpx2.AsyncClient:
-    """Return a client of the proxy that takes its certificate."""
+def client(proxy: str = "proxy") -> httpx2.AsyncClient:
+    """Return a client of a proxy that takes its certificate."""
     transport = _Named(verify=trusting(), limits=httpx2.Limits(max_connections=100, max_keepalive_connections=40))
     return httpx2.AsyncClient(
-        base_url=f"https://{address('proxy')}", headers={"host": HOST}, transport=transport, timeout=ANSWER_TIMEOUT
+        base_url=f"https://{address(proxy)}", headers={"host": HOST}, transport=transport, timeout=ANSWER_TIMEOUT
     )
 
 

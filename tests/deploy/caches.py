@@ -3,11 +3,11 @@
 import asyncio
 import contextlib
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from tests.deploy.proxies import DEPLOY, program, replace_text, until_open
+from tests.deploy.proxies import DEPLOY, program, replace_all, replace_text, until_open
 from tests.running import free_port
 
 TOKEN = "a-token-of-the-tests"
@@ -64,14 +64,25 @@ async def relaying(web_port: int) -> AsyncIterator[Relay]:
         await relay.cut()
 
 
+def vcl(webs: Sequence[str], token: str) -> str:
+    """Return Varnish's file as shipped, before ``webs`` (addresses with ports)."""
+    text = replace_text((DEPLOY / "varnish.vcl").read_text(encoding="utf-8"), "Bearer change-this", f"Bearer {token}")
+    start, end = text.index("backend web1 {"), text.index("sub vcl_init {")
+    backends, calls = "", list[str]()
+    for number, web in enumerate(webs, 1):
+        host, _, port = web.rpartition(":")
+        changes = {"web1": f"web{number}", '"127.0.0.1"': f'"{host}"', '"8000"': f'"{port}"'}
+        backends += replace_all(text[start:end], changes)
+        calls.append(f"webs.add_backend(web{number});")
+    return text[:start] + backends + replace_text(text[end:], "webs.add_backend(web1);", "\n    ".join(calls))
+
+
 class Varnish:
     """Varnish in front of the web, which can be stopped and started again."""
 
     def __init__(self, folder: Path, web_port: int, port: int, *, is_stubborn: bool = False) -> None:
         self._folder, self._port = folder, port
-        text = (DEPLOY / "varnish.vcl").read_text(encoding="utf-8")
-        text = replace_text(text, '.port = "8000";', f'.port = "{web_port}";')
-        text = replace_text(text, "Bearer change-this", f"Bearer {TOKEN}")
+        text = vcl([f"127.0.0.1:{web_port}"], TOKEN)
         self._text = replace_text(text, *STUBBORN) if is_stubborn else text
         self._process: asyncio.subprocess.Process | None = None
 

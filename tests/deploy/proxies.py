@@ -5,9 +5,10 @@ import contextlib
 import os
 import shutil
 import ssl
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 from cryptography import x509
@@ -63,7 +64,8 @@ async def running(
     ``more_ports`` are those of further instances of the web.
     """
     write_certificate(folder)
-    starters = {"nginx": _nginx, "nginx with its cache": _caching_nginx, "caddy": _caddy}
+    starters: Mapping[str, Callable[..., list[str]]]
+    starters = {"nginx": _nginx, "nginx with its cache": partial(_nginx, is_caching=True), "caddy": _caddy}
     command = starters[proxy](folder, (web_port, *more_ports), port, spare_port)
     with (folder / "proxy.log").open("wb") as log:
         process = await asyncio.create_subprocess_exec(
@@ -78,36 +80,42 @@ async def running(
         await asyncio.wait_for(process.wait(), PATIENCE)
 
 
-def _nginx(folder: Path, web_ports: Sequence[int], port: int, spare_port: int) -> list[str]:
-    site = (DEPLOY / "nginx.conf").read_text(encoding="utf-8")
-    for address in ("80", "443 ssl http2"):  # there may be no IPv6 here
-        for more in ("", " default_server"):
-            site = replace_text(site, f"    listen [::]:{address}{more};\n", "")
-    servers = " ".join(f"server 127.0.0.1:{port} max_fails=0;" for port in web_ports)
-    site = replace_text(site, "server 127.0.0.1:8000 max_fails=0;", servers)
-    site = replace_text(site, "listen 80", f"listen 127.0.0.1:{spare_port}")
-    site = replace_text(site, "listen 443 ssl http2", f"listen 127.0.0.1:{port} ssl http2")
-    site = site.replace("letters.example;", "localhost;")
-    site = replace_text(site, "/etc/ssl/letters.example.pem", f"{folder}/cert.pem")
-    site = replace_text(site, "/etc/ssl/letters.example.key", f"{folder}/key.pem")
-    site = replace_text(site, "/var/log/nginx/letters.error.log", f"{folder}/site.log")
-    (folder / "nginx.conf").write_text(whole_nginx(folder, site), encoding="utf-8")
+def _nginx(
+    folder: Path, web_ports: Sequence[int], port: int, spare_port: int, *, is_caching: bool = False
+) -> list[str]:
+    changes = {
+        "listen 80": f"listen 127.0.0.1:{spare_port}",
+        "listen 443 ssl http2": f"listen 127.0.0.1:{port} ssl http2",
+    }
+    site = replace_all(nginx_site(folder, [f"127.0.0.1:{port}" for port in web_ports], "localhost"), changes)
+    (folder / "nginx.conf").write_text(whole_nginx(folder, site, is_caching=is_caching), encoding="utf-8")
     return [program("nginx"), "-p", str(folder), "-c", str(folder / "nginx.conf")]
 
 
-def whole_nginx(folder: Path, site: str) -> str:
-    """Return a whole configuration around what belongs into /etc/nginx/conf.d/."""
+def nginx_site(folder: Path, webs: Sequence[str], host: str) -> str:
+    """Return the shipped file for ``host`` before ``webs`` (addresses with ports); without IPv6: there may be none."""
+    site = (DEPLOY / "nginx.conf").read_text(encoding="utf-8")
+    changes = {
+        f"    listen [::]:{address}{more};\n": ""
+        for address in ("80", "443 ssl http2")
+        for more in ("", " default_server")
+    } | {
+        "server 127.0.0.1:8000 max_fails=0;": " ".join(f"server {web} max_fails=0;" for web in webs),
+        "letters.example;": f"{host};",
+        "/etc/ssl/letters.example.pem": f"{folder}/cert.pem",
+        "/etc/ssl/letters.example.key": f"{folder}/key.pem",
+        "/var/log/nginx/letters.error.log": f"{folder}/site.log",
+    }
+    return replace_all(site, changes)
+
+
+def whole_nginx(folder: Path, site: str, *, is_caching: bool = False) -> str:
+    """Return a whole configuration around what belongs into /etc/nginx/conf.d/, with the cache's file beside it."""
+    if is_caching:
+        cache = (DEPLOY / "nginx-cache.conf").read_text(encoding="utf-8")
+        site = replace_text(cache, "/var/cache/nginx/petition", f"{folder}/cache") + site
     user = "user root;" if os.geteuid() == 0 else ""
     return NGINX.format(user=user, folder=folder, site=site)
-
-
-def _caching_nginx(folder: Path, web_ports: Sequence[int], port: int, spare_port: int) -> list[str]:
-    command = _nginx(folder, web_ports, port, spare_port)
-    cache = (DEPLOY / "nginx-cache.conf").read_text(encoding="utf-8")
-    cache = replace_text(cache, "/var/cache/nginx/petition", f"{folder}/cache")
-    whole = (folder / "nginx.conf").read_text(encoding="utf-8")
-    (folder / "nginx.conf").write_text(replace_text(whole, "http {\n", f"http {{\n{cache}\n"), encoding="utf-8")
-    return command
 
 
 def _caddy(folder: Path, web_ports: Sequence[int], port: int, _spare_port: int) -> list[str]:
@@ -129,6 +137,12 @@ def program(name: str) -> str:
 def replace_text(text: str, old: str, new: str) -> str:
     assert old in text, old
     return text.replace(old, new)
+
+
+def replace_all(text: str, changes: Mapping[str, str]) -> str:
+    for old, new in changes.items():
+        text = replace_text(text, old, new)
+    return text
 
 
 async def until_open(process: asyncio.subprocess.Process, port: int, log: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from tests.cluster import machine_files
-from tests.deploy.proxies import DEPLOY
+from tests.deploy.proxies import DEPLOY, program
 
 
 def read(name: str) -> Any:
@@ -45,6 +45,14 @@ def test_the_drill_changes_names_and_paths_only(node: str, tmp_path: Path) -> No
     assert drilled["bootstrap"] == shipped["bootstrap"]
     assert drilled["etcd"] == shipped["etcd"]
     assert set(drilled["postgresql"]) - set(shipped["postgresql"]) == {"parameters"}
+
+
+def test_varnish_takes_several_web_machines(tmp_path: Path) -> None:
+    (tmp_path / "petition.vcl").write_text(machine_files.varnish(["10.90.0.41:8000", "10.90.0.42:8001"]))
+    command = [program("varnishd"), "-C", "-n", str(tmp_path), "-f", str(tmp_path / "petition.vcl")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "10.90.0.42" in done.stderr + done.stdout
 
 
 def test_postgresql_s_log_holds_no_rows() -> None:

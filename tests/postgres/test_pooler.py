@@ -3,30 +3,67 @@
 import asyncio
 import signal
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from petition.cli import check_pooler
 from petition.core.database import connect, opened
+from petition.core.database_failures import POOLER, STATEMENT_MODE
 from petition.core.errors import Unavailable
+from petition.postgres.cluster import PORT, ROLE
 from tests.commands import run
 from tests.faults.server import Server
-from tests.pooler import pooled
+from tests.postgres.pooler import pooling
 from tests.running import PRIVATE_KEY, SLUG, code_in, environment, free_port, installation, link_in, working
 
 SIGNERS = 60
+MISSING = check_pooler.MISSING
+ALL_IGNORED = "ignore_startup_parameters = jit, lock_timeout, default_transaction_read_only"  # as the handbook says
+
+
+@dataclass(frozen=True, slots=True)
+class Pooled:
+    """An empty database, and what PgBouncer needs to know to stand before it."""
+
+    target: str
+    folder: Path
+
+    @asynccontextmanager
+    async def by(self, mode: str = "transaction", more: str = "") -> AsyncIterator[str]:
+        """Give a URL of the database that leads through a PgBouncer of three connections, without a parameter."""
+        async with pooling(self.folder, self.target, mode=mode, more=more) as port:
+            yield f"postgresql://{ROLE}@127.0.0.1:{port}/petition"
 
 
 @pytest.fixture
-async def pooler(open_folder: Path) -> AsyncIterator[str]:
-    """Give the URL of an empty database behind a PgBouncer that has three connections to it, without a parameter."""
+async def pooled(open_folder: Path) -> AsyncIterator[Pooled]:
     server = Server(open_folder)
     await server.start()
-    try:
-        async with pooled(server, open_folder) as running:
-            yield running.url
-    finally:
-        await server.end(signal.SIGINT)
+    await _trust_all_accounts(server.url)
+    sockets = server.url.split("host=")[1].split("&")[0]
+    for path in (Path(sockets) / f".s.PGSQL.{PORT}", Path(sockets), Path(sockets).parent, open_folder):
+        path.chmod(0o777)
+    yield Pooled(f"host={sockets} port={PORT} user={ROLE}", open_folder)
+    await server.end(signal.SIGINT)
+
+
+@pytest.fixture
+async def pooler(pooled: Pooled) -> AsyncIterator[str]:
+    async with pooled.by() as url:
+        yield url
+
+
+async def _trust_all_accounts(url: str) -> None:
+    """Let PgBouncer in, which does not run as root."""
+    conn = await connect(url)
+    Path(await conn.fetchval("SHOW hba_file")).write_text("local all all trust\n")
+    await conn.execute("SELECT pg_reload_conf()")
+    while await conn.fetchval("SELECT bool_or(auth_method <> 'trust') FROM pg_hba_file_rules"):
+        await asyncio.sleep(0.05)
+    await conn.close()
 
 
 async def test_without_the_parameter_the_cause_and_the_cure_are_named(pooler: str, tmp_path: Path) -> None:
@@ -61,7 +98,9 @@ async def test_the_main_road_leads_through_a_pooler(pooler: str, tmp_path: Path)
     code, output = await run("check", environ | mail)
     usual = ("fsync", "full_page_writes", "log_", "no worker")  # how the tests' server is set up; it has stopped
     lines = [line for line in output.splitlines() if not line.startswith(tuple(f"database: {name}" for name in usual))]
-    assert [line.partition(": ")[0] for line in lines] == ["keeper", "relay 127.0.0.1:9"]
+    assert "database: through a pooler in transaction mode" in lines
+    assert {line.partition(": ")[0] for line in lines} == {"database", "keeper", "relay 127.0.0.1:9"}
+    assert len(lines) == 3, output
 
 
 async def _refused_once_there_are_rows(url: str, environ: dict[str, str]) -> None:
@@ -91,3 +130,54 @@ async def test_statements_outside_a_transaction_meet_the_server_that_prepared_th
 
     async with opened(f"{pooler}?statement_cache_size=0", max_size=10) as database:
         assert await asyncio.gather(*map(ask, range(500))) == list(range(500))
+
+
+@pytest.mark.parametrize(
+    ("mode", "more", "query", "findings", "notes"),
+    [
+        ("transaction", "", "?statement_cache_size=0", [], ["through a pooler in transaction mode"]),
+        ("transaction", "ignore_startup_parameters = jit", "", [MISSING], ["through a pooler in transaction mode"]),
+        ("session", ALL_IGNORED, "", [], ["through a pooler in session mode"]),
+        ("session", "ignore_startup_parameters = jit", "", [POOLER], ["through a pooler in session mode"]),
+        ("session", f"{ALL_IGNORED}\ndefault_pool_size = 1", "", [check_pooler.TOO_FEW], []),
+        ("statement", "", "?statement_cache_size=0", [STATEMENT_MODE], []),
+        ("statement", ALL_IGNORED, "", [STATEMENT_MODE], []),
+        ("transaction", "", "", [POOLER], []),
+    ],
+)
+async def test_check_tells_of_each_mode(
+    pooled: Pooled,
+    mode: str,
+    more: str,
+    query: str,
+    findings: list[str],
+    notes: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(check_pooler, "PATIENCE", 2.0)
+    seen: list[str] = []
+    async with pooled.by(mode, more) as url:
+        assert (await _findings(f"{url}{query}", seen), seen) == (findings, notes)
+
+
+async def _findings(url: str, notes: list[str]) -> list[str]:
+    try:
+        return [finding async for finding in check_pooler.findings(url, notes.append)]
+    except Unavailable as error:
+        return [str(error)]
+
+
+async def test_check_says_that_jit_is_on_where_no_session_can_turn_it_off(pooled: Pooled) -> None:
+    async with pooled.by() as url:
+        conn = await connect(f"{url}?statement_cache_size=0")
+        await conn.execute("ALTER DATABASE petition SET jit = on")
+        await conn.close()
+    async with pooled.by() as url:
+        assert await _findings(f"{url}?statement_cache_size=0", []) == [check_pooler.JIT]
+
+
+async def test_check_says_that_no_pooler_needs_no_parameter(database_url: str) -> None:
+    for query, number in (("", 0), ("&statement_cache_size=0", 1)):
+        notes: list[str] = []
+        assert await _findings(f"{database_url}{query}", notes) == []
+        assert len(notes) == number
