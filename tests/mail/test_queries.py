@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from petition.core.database import Connection
+from petition.core.ids import SignatureId
 from petition.mail import queries
+from petition.mail.model import MailboxNote
 from tests.mail.installation import Installation, settings
 
 
@@ -35,11 +37,17 @@ async def test_the_outbox_is_read_by_index(conn: Connection) -> None:
     assert plan.count("outbox_priority") == 2
 
 
+# As long as what visitors leave.
 ADD_PENDING = """
 INSERT INTO pending (letter, id, kind, digest, fields, sealed, version, consent, read_lang, mail_lang, network,
                      provider)
-SELECT $1, n, 'person', substr(sha256(n::text::bytea), 1, 16), '\\x5a', '\\xa5', 1, 1, 'ru', 'ru', '\\x00', $4
+SELECT $1, n, 'person', substr(sha256(n::text::bytea), 1, 16), sha256('') || sha256('') || sha256('') || sha256(''),
+       sha256('') || sha256(''), 1, 1, 'ru', 'ru', substr(sha256(n::text::bytea), 1, 16), $4
 FROM generate_series($2::integer, $3) AS n
+"""
+
+UPDATES = """
+SELECT sum(n_tup_upd)::integer, sum(n_tup_hot_upd)::integer FROM pg_stat_xact_user_tables WHERE relname LIKE 'pending%'
 """
 
 
@@ -53,6 +61,15 @@ async def test_a_note_reads_its_own_row_however_many_were_noted(conn: Connection
     (plan,) = json.loads(await conn.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) {queries.NOTE_MAILBOXES}", *notes))
     assert max(_pairs_compared(plan["Plan"])) < 3000
     assert await conn.fetchval("SELECT count(*) FROM pending WHERE provider IS NULL") == 450
+
+
+async def test_a_note_writes_no_index(conn: Connection, tmp_path: Path) -> None:
+    letter = await Installation(conn, settings(tmp_path, "postgresql://localhost/none")).letter()
+    async with conn.transaction():
+        await conn.execute(ADD_PENDING, letter.id, 1, 200, None)
+        notes = [MailboxNote(letter.id, SignatureId(id), None, None, "large", []) for id in range(1, 201)]
+        await queries.note_mailboxes(conn, notes)
+        assert tuple(await conn.fetchrow(UPDATES)) == (200, 200)
 
 
 def _pairs_compared(node: dict[str, Any]) -> Iterator[int]:
