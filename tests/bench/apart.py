@@ -3,10 +3,11 @@
 from collections.abc import Awaitable, Callable, Mapping
 
 from petition.core.database import connect
-from tests.bench import million
+from tests.bench import flat, million
+from tests.bench.figures import Figures, Size
 from tests.bench.load import Order, send
 from tests.bench.place import FEW, SERVE, Place
-from tests.bench.rounds import SIGNERS, Figures, Size
+from tests.bench.rounds import SIGNERS
 from tests.bench.visitors import PENDING_COLUMNS, Visitors
 
 # Tables and indexes that a letter's signatures fill; the rest of the schema does not grow with them.
@@ -45,17 +46,18 @@ async def measure_processes(place: Place, size: Size, figures: Figures) -> None:
 
 async def measure_bytes(place: Place, size: Size, figures: Figures) -> None:
     """Measure what a signature takes in PostgreSQL, by table and by index, of a letter that many have signed."""
-    async with place.web(size.rows) as many:
-        conn = await connect(many.url)
-        for row in await conn.fetch(BYTES):
-            if row["bytes"] > size.rows:  # a byte each
-                figures.values[f"bytes of {row['name']}"].append(row["bytes"] / size.rows)
-        figures.values["bytes of all"].append(sum(row["bytes"] for row in await conn.fetch(BYTES)) / size.rows)
-        await conn.close()
+    conn = await connect(place.url(f"letters_{size.rows}"))
+    rows = await conn.fetch(BYTES)
+    await conn.close()
+    for row in rows:
+        if row["bytes"] > size.rows / 10:
+            figures.values[f"bytes of {row['name']}"].append(row["bytes"] / size.rows)
+    figures.values["bytes of all"].append(sum(row["bytes"] for row in rows) / size.rows)
 
 
 PARTS: Mapping[str, Callable[[Place, Size, Figures], Awaitable[None]]] = {
     "million": measure_million,
     "processes": measure_processes,
     "bytes": measure_bytes,
+    "flat": flat.measure,
 }

@@ -82,7 +82,7 @@ class Run:
 
     def note_usage(self) -> None:
         seconds = {name: cpu_of(pid) for name, pid in self.processes.items() if name != "postgresql"}
-        seconds["postgresql"] = _cpu_of_postgresql(self.processes["postgresql"])
+        seconds["postgresql"] = cpu_of_postgresql(self.processes["postgresql"])
         seconds["generator and sink"] = self.tally.cpu
         self.usages.append(Usage(self.tally.confirmed, time.perf_counter(), seconds))
 
@@ -251,7 +251,7 @@ def _count_on_page(port: int, people: int) -> int:
     return shown
 
 
-def _cpu_of_postgresql(postmaster: int) -> float:
+def cpu_of_postgresql(postmaster: int) -> float:
     """Return what all processes of the server have used so far, those included that have ended."""
     return cpu_of(postmaster) + sum(cpu_of(pid) for pid in _pids() if _parent_of(pid) == postmaster)
 
