@@ -69,7 +69,7 @@ async def test_a_note_writes_no_index(conn: Connection, tmp_path: Path) -> None:
         await conn.execute(ADD_PENDING, letter.id, 1, 200, None)
         notes = [MailboxNote(letter.id, SignatureId(id), None, None, "large", []) for id in range(1, 201)]
         await queries.note_mailboxes(conn, notes)
-        assert tuple(await conn.fetchrow(UPDATES)) == (200, 200)
+        assert [tuple(row) for row in await conn.fetch(UPDATES)] == [(200, 200)]
 
 
 def _pairs_compared(node: dict[str, Any]) -> Iterator[int]:
