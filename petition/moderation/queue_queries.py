@@ -207,7 +207,7 @@ class Conditions:
         return f"(s.name_key IS NOT NULL AND {_has_words('s', query)} OR s.organization IN ({organizations}))"
 
 
-def _scan(conditions: Conditions, limit: int) -> str:
+def scan_of(conditions: Conditions, limit: int) -> str:
     """Return the newest rows of the index before the position ($2, $3), with all that ``Conditions.others`` needs."""
     return conditions.newest(f"{_COLUMNS}, s.import, s.name_key", limit)
 
@@ -226,13 +226,13 @@ async def page(
     at the last row). ``words`` (a ``tsquery``) is used in place of ``filter.q``; ``is_settled`` leaves out what
     waits."""
     conditions = Conditions(filter, words, 4, is_settled=is_settled)
-    scan = _scan(conditions, PAGE_SCAN)
+    scan = scan_of(conditions, PAGE_SCAN)
     matches = f"SELECT * FROM ({scan}) AS s WHERE {conditions.others} {_NEWEST_FIRST} LIMIT {limit}"
     rows = await conn.fetch(_with_organizations(matches), letter_id, *before, *conditions.arguments)
-    return rows, None if len(rows) == limit else await _end(conn, letter_id, conditions, before, PAGE_SCAN)
+    return rows, None if len(rows) == limit else await end_of_scan(conn, letter_id, conditions, before, PAGE_SCAN)
 
 
-async def _end(
+async def end_of_scan(
     conn: Connection, letter_id: LetterId, conditions: Conditions, before: tuple[datetime, int], limit: int
 ) -> Record | None:
     """Return the last row of a scan of ``limit`` rows; None if there are fewer."""
@@ -280,7 +280,7 @@ async def search(
 async def is_beyond_scan(conn: Connection, letter_id: LetterId, filter: Filter) -> bool:
     """Return whether the filter's index has more rows than ``search`` scans."""
     newest = datetime.max.replace(tzinfo=UTC), 2**63 - 1
-    return await _end(conn, letter_id, Conditions(filter, "", 4), newest, PAGE_SCAN) is not None
+    return await end_of_scan(conn, letter_id, Conditions(filter, "", 4), newest, PAGE_SCAN) is not None
 
 
 async def total(conn: Connection, letter_id: LetterId, filter: Filter, words: str = "") -> tuple[int, bool]:
@@ -289,7 +289,7 @@ async def total(conn: Connection, letter_id: LetterId, filter: Filter, words: st
     conditions = Conditions(filter, words, 4)
     statement = f"""
     SELECT count(*) FILTER (WHERE {conditions.others}) AS matches, count(*) AS scanned
-    FROM ({_scan(conditions, TOTAL_SCAN)}) AS s
+    FROM ({scan_of(conditions, TOTAL_SCAN)}) AS s
     """
     newest = datetime.max.replace(tzinfo=UTC), 2**63 - 1
     row = await conn.fetchrow(statement, letter_id, *newest, *conditions.arguments)
@@ -318,14 +318,14 @@ async def step(
     """Return the newest ``limit`` matches before a position to which ``action`` applies, with the last act on each, and
     the position where the scan ended (None: at the last row)."""
     conditions = Conditions(filter, words, 4, action)
-    scan = _scan(conditions, STEP_SCAN)
+    scan = scan_of(conditions, STEP_SCAN)
     matches = f"SELECT s.* FROM ({scan}) AS s WHERE {conditions.others} {_NEWEST_FIRST} LIMIT {limit}"
     statement = f"SELECT s.id, s.listed_at, s.last_act FROM ({matches}) AS s {_NEWEST_FIRST}"
     rows = await conn.fetch(statement, letter_id, *before, *conditions.arguments, timeout=120)
     last_acts = {row["id"]: row["last_act"] for row in rows}
     if len(rows) == limit:
         return last_acts, rows[-1]
-    return last_acts, await _end(conn, letter_id, conditions, before, STEP_SCAN)
+    return last_acts, await end_of_scan(conn, letter_id, conditions, before, STEP_SCAN)
 
 
 async def one(conn: Connection, letter_id: LetterId, signature_id: SignatureId) -> Record | None:

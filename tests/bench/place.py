@@ -115,6 +115,7 @@ class Place:
                 "processes": road[1:2],
                 "bytes": road[2:],
                 "flat": road[1:],
+                "acts": road[1:],
                 "idle": [],
             }.get(only, road):
                 if name not in known:

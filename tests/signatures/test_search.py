@@ -169,6 +169,15 @@ async def test_a_very_long_word_can_be_signed_and_searched(conn: Connection) -> 
     assert await search_names(conn, about, long) == [long]
 
 
+async def test_words_of_old_names_stay(conn: Connection) -> None:
+    about, _ = await letter(conn)
+    ids = await sign(conn, about, "Вера Новак", "Вера Ли", *["Олег Фомин"] * 1001)
+    await conn.execute("DELETE FROM signature WHERE id = ANY($1)", [ids[0], ids[-1]])
+    await search_words.remove_unused(conn, about, Kind.PERSON, ["вера", "новак", "олег", "фомин"])
+    rows = await conn.fetch("SELECT word FROM name_word WHERE letter = $1", about)
+    assert {row["word"] for row in rows} == {"вера", "ли", "олег", "фомин"}
+
+
 async def test_words_go_with_their_last_name(conn: Connection) -> None:
     about, _ = await letter(conn)
     other, _ = await letter(conn)
