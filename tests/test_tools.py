@@ -126,24 +126,31 @@ def test_curl_is_there_or_is_installed_or_missed(machine: Machine) -> None:
     assert machine.run("curl.sh").stderr == ""
 
 
-SERVERS = ("nginx", "caddy", "pgbouncer", "postfix", "systemd-analyze")
+SERVERS = ("nginx", "caddy", "pgbouncer", "postfix", "varnishd", "systemd-analyze")
 
 
 def test_servers_are_there_or_are_installed_or_missed(machine: Machine) -> None:
-    machine.has("nginx")
+    elsewhere = {"SBIN": "/nowhere", "LIB": str(machine.folder), "POLICY": str(machine.folder / "policy-rc.d")}
+    packages = "caddy pgbouncer postfix varnish varnish-modules systemd"
+    for name in ("nginx", "ls", "chmod", "rm"):
+        machine.has(name, f'#!/bin/sh\nexec /bin/{name} "$@"\n')
     machine.has("id", "#!/bin/sh\necho 1000\n")
-    missed = machine.run("servers.sh", SBIN="/nowhere")
+    missed = machine.run("servers.sh", **elsewhere)
     assert missed.returncode == 1
-    assert "apt-get install caddy pgbouncer postfix systemd" in missed.stderr
-    machine.has("apt-get", APT_GET.format(folder=machine.folder, packages="caddy pgbouncer postfix systemd"))
-    assert machine.run("servers.sh", SBIN="/nowhere").returncode == 1  # not as root
+    assert f"apt-get install {packages}" in missed.stderr
+    machine.has("apt-get", APT_GET.format(folder=machine.folder, packages=packages))
+    assert machine.run("servers.sh", **elsewhere).returncode == 1  # not as root
     machine.has("id", "#!/bin/sh\necho 0\n")
-    installed = machine.run("servers.sh", SBIN="/nowhere")
+    installed = machine.run("servers.sh", **elsewhere)
     assert installed.returncode == 0
     assert installed.stderr.startswith("installing with apt-get: caddy pgbouncer")
+    assert not (machine.folder / "policy-rc.d").exists()
     for name in SERVERS:
         machine.has(name)
-    assert machine.run("servers.sh", SBIN="/nowhere").stderr == ""
+    vmod = machine.folder / "any/varnish/vmods/libvmod_xkey.so"
+    vmod.parent.mkdir(parents=True)
+    vmod.touch()
+    assert machine.run("servers.sh", **elsewhere).stderr == ""
 
 
 def test_the_html_checker_that_is_asked_for_is_taken(machine: Machine) -> None:

@@ -1,6 +1,6 @@
 #!/bin/sh
-# See that the servers are there which the tests put before ours or mail through: nginx, Caddy, PgBouncer and Postfix; and the
-# program that reads units of systemd.
+# See that the servers are there which the tests put before ours or mail through: nginx, Caddy, PgBouncer, Postfix and
+# Varnish; and the program that reads units of systemd.
 # apt-get installs them (as root). No server is a failure: its tests are not skipped.
 set -eu
 
@@ -9,11 +9,19 @@ missing=""
 for name in nginx caddy pgbouncer postfix; do
     command -v "$name" >/dev/null 2>&1 || missing="$missing $name"
 done
+command -v varnishd >/dev/null 2>&1 || missing="$missing varnish"
+ls "${LIB:-/usr/lib}"/*/varnish/vmods/libvmod_xkey.so >/dev/null 2>&1 || missing="$missing varnish-modules"
 command -v systemd-analyze >/dev/null 2>&1 || missing="$missing systemd"
 [ -n "$missing" ] || exit 0
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
     echo "installing with apt-get:$missing" >&2
     export DEBIAN_FRONTEND=noninteractive
+    policy="${POLICY:-/usr/sbin/policy-rc.d}"
+    if [ ! -e "$policy" ]; then # asked whether a service may start: the tests start their own
+        printf '#!/bin/sh\nexit 101\n' >"$policy"
+        chmod 755 "$policy"
+        trap 'rm -f "$policy"' EXIT
+    fi
     apt-get update -qq >&2 </dev/null
     # No mail system of the machine's own: the tests bring their settings.
     if command -v debconf-set-selections >/dev/null 2>&1; then

@@ -11,7 +11,15 @@ from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
 from urllib.parse import urlsplit
 
-from petition.cli import check_database, check_machine, check_mail_dns, check_mail_in, check_mirrors, check_replicas
+from petition.cli import (
+    check_caches,
+    check_database,
+    check_machine,
+    check_mail_dns,
+    check_mail_in,
+    check_mirrors,
+    check_replicas,
+)
 from petition.core import i18n, service_urls
 from petition.core.errors import PetitionError
 from petition.core.relay_report import CERTIFICATE_DAYS
@@ -75,7 +83,7 @@ async def _findings(settings: Settings) -> AsyncIterator[tuple[str, str]]:
 
 
 async def _elsewhere(settings: Settings) -> AsyncIterator[tuple[str, str]]:
-    """Yield what is wrong with the database, incoming mail, the DNS of mail, and mirrors."""
+    """Yield what is wrong with the database, incoming mail, the DNS of mail, mirrors, and caches."""
     async for finding in check_database.findings(settings, lambda layout: print(f"database: {layout}")):
         yield "database", finding
     async for finding in check_replicas.findings(settings):
@@ -86,6 +94,8 @@ async def _elsewhere(settings: Settings) -> AsyncIterator[tuple[str, str]]:
         yield part, finding
     async for finding in check_mirrors.findings(settings):
         yield "mirror", finding
+    async for finding in check_caches.findings(settings):
+        yield "cache", finding
 
 
 def misspelt(environ: Mapping[str, str]) -> Iterator[str]:

@@ -36,7 +36,7 @@ class Batcher(Generic[Item, Result]):
     ) -> None:
         self._store = store
         self._patience = patience  # seconds in which each batch, and each item, must be done
-        self._pause = pause  # seconds before each batch, in which it grows: for items that can wait
+        self.pause = pause  # seconds before each batch, in which it grows: for items that can wait
         self._max_batch = max_batch
         self._max_waiting = max_waiting
         self._waiting: list[tuple[Item, asyncio.Future[Result]]] = []
@@ -73,8 +73,8 @@ class Batcher(Generic[Item, Result]):
     async def _run(self) -> None:
         try:
             while self._waiting:
-                if self._pause:
-                    await asyncio.sleep(self._pause)
+                if self.pause:
+                    await asyncio.sleep(self.pause)
                 waiting = [entry for entry in self._waiting if not entry[1].done()]
                 batch, self._waiting = waiting[: self._max_batch], waiting[self._max_batch :]
                 if batch:

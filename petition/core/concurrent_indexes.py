@@ -36,6 +36,18 @@ def statements(sql: str) -> list[str]:
     return [statement for part in "\n".join(lines).split(";") if (statement := part.strip())]
 
 
+async def is_new(conn: Any, sql: str) -> bool:
+    """Return whether the tables that get an index have no rows, so that building holds no one up."""
+    tables = {"signature", *(index["table"] for text in statements(sql) if (index := STATEMENT.fullmatch(text)))}
+    looks = [f"SELECT EXISTS (SELECT FROM {table})" for table in sorted(tables)]  # noqa: S608 - names of our own files
+    return not any([await conn.fetchval(look) for look in looks])
+
+
+def at_once(sql: str) -> str:
+    """Return the same for a transaction, which holds the tables until it ends."""
+    return sql.replace("INDEX CONCURRENTLY", "INDEX")
+
+
 async def run(conn: Any, sql: str) -> None:
     """Run a migration of this kind, on either layout; again if it was broken off before."""
     for statement in statements(sql):

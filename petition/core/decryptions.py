@@ -99,9 +99,10 @@ class DecryptionCounts:
         contents = [content]
         if purpose in ANSWERS_TO_STRANGERS:
             contents = list(DecryptedContent) if content is DecryptedContent.ADDRESS else []
+        day = datetime.now(UTC).date()
         with self._lock:
             for one in contents:
-                self._uses[letter_id or 0, datetime.now(UTC).date(), purpose, one] += 1
+                self._uses[letter_id or 0, day, purpose, one] += 1
 
     async def store(self, database: Database) -> bool:
         """Store what was added; return False. Raises ``Unavailable``, and keeps the counts then."""

@@ -37,6 +37,12 @@ REQUEST_SECONDS = Histogram(
 PAGES = Counter(
     CELLS, "petition_pages_total", "Pages of the cache: hit, rendered, or stale for want of a database", ["result"]
 )
+CACHE_PURGES = Counter(
+    CELLS, "petition_cache_purges_total", "Requests to shared caches to drop something, by result", ["result"]
+)
+CACHES_FAILING = ProcessGauge(
+    CELLS, "petition_caches_failing", "Shared caches that did not do what they were last asked to", across=max
+)
 LIMITS = Counter(CELLS, "petition_limits_total", "Requests refused by a limit in memory", ["limit"])
 CONNECTIONS = ProcessGauge(CELLS, "petition_connections", "Open connections of clients")
 CONNECTIONS_CLOSED = Counter(
@@ -119,6 +125,8 @@ for _reason in ("too_many", "slow_head", "slow_body", "not_read"):
     CONNECTIONS_CLOSED.labels(_reason)
 for _result in ("hit", "rendered", "stale"):
     PAGES.labels(_result)
+for _result in ("done", "failed"):
+    CACHE_PURGES.labels(_result)
 
 
 class _Exposed(Collector):

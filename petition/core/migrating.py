@@ -72,7 +72,7 @@ async def _apply(conn: Any, step: tuple[int, str, str]) -> bool:
 async def _apply_outside(conn: Any, step: tuple[int, str, str], is_pooled: bool) -> bool:
     """Apply a migration that cannot run in a transaction, under the same lock as the others."""
     if is_pooled:
-        raise PetitionError(f"{step[1]} needs one server throughout: run `petition migrate` past the pooler")
+        return await _apply_pooled(conn, step)
     await conn.execute("SELECT pg_advisory_lock($1)", MIGRATION_LOCK)
     try:
         if await _is_applied(conn, step):
@@ -83,6 +83,20 @@ async def _apply_outside(conn: Any, step: tuple[int, str, str], is_pooled: bool)
         return True
     finally:
         await conn.execute("SELECT pg_advisory_unlock($1)", MIGRATION_LOCK)
+
+
+async def _apply_pooled(conn: Any, step: tuple[int, str, str]) -> bool:
+    """Apply such a migration through a pooler, which has a server for us in a transaction only: to a new database."""
+    async with conn.transaction():
+        await conn.execute("SELECT pg_advisory_xact_lock($1)", MIGRATION_LOCK)
+        if await _is_applied(conn, step):
+            return False
+        if not await concurrent_indexes.is_new(conn, step[2]):
+            raise PetitionError(f"{step[1]} needs one server throughout: run `petition migrate` past the pooler")
+        with _failures_named(step[1]):
+            await conn.execute(concurrent_indexes.at_once(step[2]))
+        await _note(conn, step)
+        return True
 
 
 async def _is_applied(conn: Any, step: tuple[int, str, str]) -> bool:

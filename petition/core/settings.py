@@ -10,6 +10,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from petition.core import encryption, resources
+from petition.core.cache_settings import CacheSettings, read_caches
 from petition.core.captcha_settings import Captcha, HCaptcha, read_captcha
 from petition.core.dkim_settings import DEFAULT_SELECTOR, read_dkim_private_key, read_dkim_selector
 from petition.core.environment import EnvironmentReader
@@ -34,6 +35,8 @@ NAMES = frozenset(
     {
         "BASE_URL",
         "BOUNCE_DOMAIN",
+        "CACHE_PURGE_TOKEN",
+        "CACHE_PURGE_URLS",
         "CAPTCHA",
         "CLOSE_AFTER_PAGE",
         "CONTACT_PRIVATE_KEY",
@@ -129,6 +132,7 @@ class Settings:
     keeper: KeeperAddress | None = None  # None: digests have one key, wrapped under SECRET_KEY
     mirrors: MirrorSettings = field(default_factory=MirrorSettings)
     worker_metrics_port: int | None = None  # on loopback
+    shared_caches: CacheSettings = field(default_factory=CacheSettings)
     timestamp_urls: tuple[str, ...] = ()  # of RFC 3161 authorities
     database_read_url: str | None = field(default=None, repr=False)  # one replica or several; None: the primary alone
     read_max_age: int = DEFAULT_MAX_AGE  # seconds that what a replica has may be old
@@ -219,6 +223,7 @@ def load(environ: Mapping[str, str] | None = None, *, role: Process, port: int |
         keeper=read_keeper(reader),
         mirrors=read_mirrors(reader),
         worker_metrics_port=_worker_metrics_port(reader, listen),
+        shared_caches=read_caches(reader),
         timestamp_urls=_timestamp_urls(reader),
         limits=read_limits(reader),
     )

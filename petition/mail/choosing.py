@@ -106,6 +106,7 @@ class MailSelector:
         letter_ids = {job.letter_id for job in jobs if job.letter_id is not None}
         letters = {letter_id: await letter_facts.load(conn, letter_id) for letter_id in letter_ids}
         facts = await queries.sign_facts(conn, jobs)
+        keys = {letter_id: self._keys(letter, letter_id) for letter_id, letter in letters.items() if letter}
         chosen = dict[JobId, Choice](dict.fromkeys(job.id for job in jobs))  # a row is missing: confirmed, or expired
         recipients = self._open_all(jobs, facts, await self._suppression.digester(conn))
         digests = [(job, one[1]) for job in jobs if isinstance(one := recipients.get(job.id), tuple)]
@@ -116,8 +117,8 @@ class MailSelector:
             recipient, letter = recipients.get(job.id), letters.get(job.letter_id) if job.letter_id else None
             if isinstance(recipient, Exception):
                 chosen[job.id] = recipient
-            elif recipient is not None and letter is not None and job.id not in suppressed:
-                chosen[job.id] = self._answer(job, letter, facts[job.id], recipient)
+            elif recipient is not None and letter is not None and job.letter_id and job.id not in suppressed:
+                chosen[job.id] = self._answer(job, letter, keys[job.letter_id], facts[job.id], recipient)
         return chosen
 
     def _open_all(
@@ -135,15 +136,17 @@ class MailSelector:
                 recipients[job.id] = error
         return recipients
 
-    def _answer(self, job: MailJob, letter: LetterFacts, row: Record, recipient: tuple[str, bytes]) -> Choice:
+    def _answer(
+        self, job: MailJob, letter: LetterFacts, keys: LetterKeys, row: Record, recipient: tuple[str, bytes]
+    ) -> Choice:
         try:
             with decrypting_for(_decrypts_for(job)):
-                return self._answer_to_signing(job, letter, row, recipient)
+                return self._answer_to_signing(job, letter, keys, row, recipient)
         except Exception as error:  # noqa: BLE001 - one job must not stop the others
             return error
 
     def _answer_to_signing(
-        self, job: MailJob, letter: LetterFacts, row: Record, recipient: tuple[str, bytes]
+        self, job: MailJob, letter: LetterFacts, keys: LetterKeys, row: Record, recipient: tuple[str, bytes]
     ) -> ChosenMail | None:
         answer = _template_of(row)
         if answer is None or job.letter_id is None:
@@ -153,7 +156,6 @@ class MailSelector:
             if template is not Template.CONFIRM:  # confirmed or removed meanwhile: there was a mail about it
                 return None
             template = Template.REMINDER
-        keys = self._keys(letter, job.letter_id)
         names = _names_typed(row, keys) if template.leads_to_confirming else letter_facts.names_in(row, keys)
         refs = () if id is None else (SignatureRef(SignatureId(id), row["kind"], names),)
         code_works = template is Template.CONFIRM and row["code_works"]

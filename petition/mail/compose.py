@@ -65,7 +65,8 @@ class Composer:
 
     async def sign(self, mail: OutgoingMail) -> OutgoingMail:
         """Return a mail that is written, signed."""
-        return replace(mail, content=await self._signer.sign_beside(mail.content))
+        content = await self._signer.sign_beside(mail.content)
+        return mail if content is mail.content else replace(mail, content=content)
 
     def write(self, job: MailJob, chosen: ChosenMail | DirectMail, reference: Reference | None = None) -> OutgoingMail:
         """Return what ``compose`` returns, not signed yet. Raises ``Unmailable``."""

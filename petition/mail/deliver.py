@@ -34,12 +34,15 @@ LEASE = timedelta(seconds=16)
 RENEW_EVERY = 4.0  # seconds
 SENDERS = 8  # mails in progress at once; each relay has a limit of its own
 SENDERS_IN_BULK = 2  # as many more, for jobs in bulk
-# Jobs that wait for a sender.
+# Jobs that wait for a sender. Where mails go fast, those of so many seconds share the statements of one lease.
 READY, READY_IN_BULK = 24, 8
+MAX_READY, READY_SECONDS = 192, 0.3
 SLOW = 1.0  # seconds after which a mail in progress, perhaps at a relay that hangs, no longer holds up others
 MAX_IN_FLIGHT = 64
 RENEW_AFTER = 2 * RENEW_EVERY  # seconds; a younger lease is not extended before the mail is sent
-GATHERING = 0.003  # seconds in which jobs are gathered to be deleted together, while other mails are sent
+# Seconds in which accepted jobs are gathered to be deleted together, while other mails are sent; and while very many
+# go out. What a worker that is killed has gathered is sent a second time.
+GATHERING, GATHERING_MANY = 0.003, 0.03
 POLL = 0.5  # seconds between two polls of an empty outbox
 POLL_BESIDES = 0.05  # while mails are in progress, and no more were due: others have asked for theirs meanwhile
 # After an outage of the database, deleting accepted jobs goes first: it is retried twice as often as this.
@@ -63,6 +66,7 @@ class Flight:
         self.job = job
         self.choice: Choice = None
         self.is_noted = False
+        self.is_sent = False  # only its row is still there
         self.renew()
         self.begin()
 
@@ -108,6 +112,8 @@ class Deliverer:
         self._in_flight: dict[asyncio.Task[None], Flight] = {}
         self._wake = asyncio.Event()
         self._may_be_more = False  # due jobs in the outbox than the last lease took
+        self._depth = READY  # jobs to have ready
+        self._through, self._leased_at = 0, time.monotonic()  # mails since the last lease
         self._is_stopping = False
         self._done = Batcher[MailJob, None](self._delete, pause=GATHERING)
         self._accepted: set[int] = set()  # jobs whose rows could not be deleted yet
@@ -161,11 +167,12 @@ class Deliverer:
         self._put_off.flush()
         self._relays.flush_logs()
         self._begin_ready()
-        if len(self._ready[False]) > READY // 2:
+        if len(self._ready[False]) > self._depth // 2:
             return SLOW
         if rest := self._relays.rest():
             return min(rest, POLL)
-        limits = READY - len(self._ready[False]), READY_IN_BULK - len(self._ready[True])
+        self._set_depth()
+        limits = self._depth - len(self._ready[False]), READY_IN_BULK - len(self._ready[True])
         flights = await self._lease(*limits)
         if flights is None:
             return self._reading.pause
@@ -179,13 +186,21 @@ class Deliverer:
             await self._relays.hang_up(idle_for=IDLE)
         return POLL_BESIDES if self._in_flight else POLL
 
+    def _set_depth(self) -> None:
+        """Have so many jobs ready as went out in some tenths of a second of late."""
+        now = time.monotonic()
+        rate = self._through / max(now - self._leased_at, 1e-3)
+        self._through, self._leased_at = 0, now
+        self._depth = min(MAX_READY, max(READY, int(rate * READY_SECONDS)))
+        self._done.pause = GATHERING_MANY if self._depth > READY else GATHERING
+
     def _begin_ready(self) -> None:
         """Begin as many jobs as there are free senders: slow mails do not count, unless they are very many."""
         if self._is_stopping:
             return
         for bulk, limit in ((False, SENDERS), (True, SENDERS_IN_BULK)):
             if ready := self._ready[bulk]:
-                free = min(limit - self._busy(bulk=bulk), MAX_IN_FLIGHT - len(self._in_flight), len(ready))
+                free = min(limit - self._busy(bulk=bulk), MAX_IN_FLIGHT - self._unsent(), len(ready))
                 for _ in range(free):
                     self._begin(ready.popleft())
 
@@ -196,12 +211,22 @@ class Deliverer:
         task.add_done_callback(self._landed)
 
     def _busy(self, *, bulk: bool) -> int:
-        return sum(flight.job.bulk == bulk and (bulk or not flight.is_slow()) for flight in self._in_flight.values())
+        return sum(
+            not flight.is_sent and flight.job.bulk == bulk and (bulk or not flight.is_slow())
+            for flight in self._in_flight.values()
+        )
+
+    def _unsent(self) -> int:
+        return sum(not flight.is_sent for flight in self._in_flight.values())
 
     def _landed(self, task: asyncio.Task[None]) -> None:
         self._in_flight.pop(task, None)
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """Begin other mails in place of one that is through, and have more leased before none is left."""
         self._begin_ready()
-        if self._may_be_more and len(self._ready[False]) <= READY // 2:
+        if self._may_be_more and len(self._ready[False]) <= self._depth // 2:
             self._wake.set()
 
     async def _lease(self, limit: int, limit_in_bulk: int) -> list[Flight] | None:
@@ -272,6 +297,10 @@ class Deliverer:
             outcome = self._after(error, job)
             if outcome is None:
                 return
+        if outcome is None:
+            flight.is_sent = True
+            self._through += 1
+            self._go_on()
         if await self._settle(job, outcome):
             self._accepted.discard(job.id)
 

@@ -1,5 +1,7 @@
 """Handing over mails on an SMTP connection that is open: MAIL, RCPT, DATA, and nothing else (RFC 5321, 4.1.1).
 
+Where the server allows it (PIPELINING, RFC 2920), these three are said together.
+
 aiosmtplib connects, encrypts and authenticates; then this takes its transport over. For each command the library takes
 a lock, a timer of its own and some patterns, and over the content two more: a fifth of the worker's time for a mail.
 """
@@ -21,7 +23,7 @@ _LINE_END = re.compile(rb"\r\n|\r|\n")
 
 
 class MailSession(asyncio.Protocol):
-    """One connection. Commands are said one at a time; what a server says unasked is no answer to anything.
+    """One connection. What a server says unasked is no answer to anything.
 
     Raises what aiosmtplib would: ``SMTPServerDisconnected``, ``SMTPReadTimeoutError``, ``SMTPResponseException``.
     """
@@ -31,7 +33,11 @@ class MailSession(asyncio.Protocol):
         self._transport = transport
         self._is_lost = False
         self._received = b""
-        self._answer: asyncio.Future[SMTPResponse] | None = None
+        self._answers: list[SMTPResponse] = []
+        self._missing = 0  # answers
+        self._all: asyncio.Future[list[SMTPResponse]] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._patience = 0.0
         transport.set_protocol(self)
 
     @property
@@ -40,26 +46,37 @@ class MailSession(asyncio.Protocol):
 
     async def ask(self, command: bytes, patience: float) -> SMTPResponse:
         """Say ``command``, a whole line or the content of a mail, and return the answer; wait ``patience`` seconds."""
+        (answer,) = await self.ask_together(command, 1, patience)
+        return answer
+
+    async def ask_together(self, commands: bytes, number: int, patience: float) -> list[SMTPResponse]:
+        """Say so many commands at once and return their answers; wait ``patience`` seconds for each."""
         if not self.is_open:
             raise SMTPServerDisconnected("the connection is lost")
-        answer: asyncio.Future[SMTPResponse] = self._loop.create_future()
-        self._received, self._answer = b"", answer
-        self._transport.write(command)
-        timer = self._loop.call_later(patience, self._give_up, answer)
+        answered: asyncio.Future[list[SMTPResponse]] = self._loop.create_future()
+        self._received, self._answers, self._missing, self._all = b"", [], number, answered
+        self._patience = patience
+        self._transport.write(commands)
+        self._wait(answered)
         try:
-            return await answer
+            return await answered
         finally:
-            timer.cancel()
-            self._answer = None
+            self._stop_waiting()
+            self._all = None
 
-    async def send_content(self, content: bytes, step: float, end: float) -> None:
-        """Send a mail whose envelope is accepted. Raises ``SMTPDataError`` if it is not taken.
+    def _wait(self, answered: "asyncio.Future[list[SMTPResponse]]") -> None:
+        self._stop_waiting()
+        self._timer = self._loop.call_later(self._patience, self._give_up, answered)
 
-        ``step`` is how long the server may take to answer DATA, ``end`` the mail's end, in seconds.
+    def _stop_waiting(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+
+    async def send_content(self, content: bytes, end: float) -> None:
+        """Send a mail whose DATA is answered. Raises ``SMTPDataError`` if it is not taken.
+
+        ``end`` is how long the server may take for the mail's end, in seconds.
         """
-        begun = await self.ask(b"DATA\r\n", step)
-        if begun.code != SMTPStatus.start_input:
-            raise SMTPDataError(begun.code, begun.message)
         taken = await self.ask(escaped(content), end)
         if taken.code != SMTPStatus.completed:
             raise SMTPDataError(taken.code, taken.message)
@@ -68,31 +85,37 @@ class MailSession(asyncio.Protocol):
         self._transport.abort()  # else TLS stays open until the server has said goodbye a second time
 
     def data_received(self, data: bytes) -> None:
-        if self._answer is None or self._answer.done():
+        if self._all is None or self._all.done():
             return
         self._received += data
+        missing = self._missing
         try:
-            response = _response(self._received)
+            while self._missing and (answer := _response(self._received)) is not None:
+                response, self._received = answer
+                self._answers.append(response)
+                self._missing -= 1
         except SMTPResponseException as error:
-            self._answer.set_exception(error)
+            self._all.set_exception(error)
         else:
-            if response is not None:
-                self._answer.set_result(response)
+            if not self._missing:
+                self._all.set_result(self._answers)
+            elif self._missing < missing:
+                self._wait(self._all)
 
     def eof_received(self) -> bool:
         return False  # which closes the transport
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._is_lost = True
-        if self._answer is not None and not self._answer.done():
+        if self._all is not None and not self._all.done():
             error = SMTPServerDisconnected("the connection is lost")
             error.__cause__ = exc
-            self._answer.set_exception(error)
+            self._all.set_exception(error)
 
-    def _give_up(self, answer: "asyncio.Future[SMTPResponse]") -> None:
+    def _give_up(self, answered: "asyncio.Future[list[SMTPResponse]]") -> None:
         """After a late answer none could be matched with its command any more."""
-        if not answer.done():
-            answer.set_exception(SMTPReadTimeoutError("no answer in time"))
+        if not answered.done():
+            answered.set_exception(SMTPReadTimeoutError("no answer in time"))
             self._transport.abort()
 
 
@@ -106,15 +129,20 @@ def escaped(content: bytes) -> bytes:
     return first + content.replace(b"\r\n.", b"\r\n..") + b".\r\n"
 
 
-def _response(received: bytes) -> SMTPResponse | None:
-    """Return a whole answer, None if it is not whole yet. Raises ``SMTPResponseException`` if it is none."""
+def _response(received: bytes) -> tuple[SMTPResponse, bytes] | None:
+    """Return a whole answer and what comes behind it, None if it is not whole yet.
+
+    Raises ``SMTPResponseException`` if it is none.
+    """
     if len(received) > MAX_RESPONSE:
         raise SMTPResponseException(SMTPStatus.invalid_response, "too long an answer")
-    lines = received.split(b"\n")[:-1]
-    for number, line in enumerate(lines, 1):
+    texts, end = list[bytes](), 0
+    while (start := end) < (end := received.find(b"\n", start) + 1):
+        line = received[start:end]
         if not line[:3].isdigit():
             raise SMTPResponseException(SMTPStatus.invalid_response, "this is no answer of SMTP")
+        texts.append(line[4:].strip())
         if line[3:4] != b"-":
-            text = b"\n".join(one[4:].strip() for one in lines[:number])
-            return SMTPResponse(int(line[:3]), text.decode("utf-8", "surrogateescape"))
+            text = b"\n".join(texts).decode("utf-8", "surrogateescape")
+            return SMTPResponse(int(line[:3]), text), received[end:]
     return None

@@ -15,6 +15,7 @@ from aiosmtplib import (
     SMTPDataError,
     SMTPException,
     SMTPRecipientRefused,
+    SMTPResponse,
     SMTPResponseException,
     SMTPSenderRefused,
     SMTPServerDisconnected,
@@ -69,6 +70,7 @@ class SmtpConnection:
         self._context = _tls_context(relay) if relay.tls or relay.starttls else None
         self._session: MailSession | None = None
         self._takes_utf8 = False
+        self._takes_together = False  # MAIL, RCPT and DATA (RFC 2920)
         self._used_at = 0.0
         self.tls: TlsFacts | None = None  # of the last connection
 
@@ -85,9 +87,13 @@ class SmtpConnection:
         try:
             with _translated_errors():
                 session = await self._begin(mail, patience)
-                await _say_recipient(session, mail, patience.step)
-                await before_data()
-                await session.send_content(mail.content, patience.step, patience.end)
+                if not self._takes_together:
+                    _check_recipient(await session.ask(_rcpt(mail), patience.step), mail)
+                    await before_data()
+                    _check_data(await session.ask(b"DATA\r\n", patience.step))
+                else:
+                    await _look_once_more(session, before_data)
+                await session.send_content(mail.content, patience.end)
         except asyncio.CancelledError:
             self._close()
             raise
@@ -115,21 +121,34 @@ class SmtpConnection:
         session.close()
 
     async def _begin(self, mail: OutgoingMail, patience: Patience) -> MailSession:
-        """Return a connection on which the mail has begun: the kept one if it still works, or a new one."""
+        """Return a connection on which the mail has begun: the kept one if it still works, or a new one.
+
+        Where the server takes commands together, it waits for the content then.
+        """
         if self._session is not None and self._session.is_open and self.idle() < FRESH:
             with contextlib.suppress(SMTPServerDisconnected, SMTPTimeoutError, SMTPSenderRefused):
-                return await self._say_sender(self._session, mail, patience.step)
+                return await self._say_envelope(self._session, mail, patience.step)
         await self.hang_up()
         self._session = await self._connect(patience)
-        return await self._say_sender(self._session, mail, patience.step)
+        return await self._say_envelope(self._session, mail, patience.step)
 
-    async def _say_sender(self, session: MailSession, mail: OutgoingMail, patience: float) -> MailSession:
+    async def _say_envelope(self, session: MailSession, mail: OutgoingMail, patience: float) -> MailSession:
+        """Say MAIL, and the rest as well where that may be said together."""
         if mail.utf8 and not self._takes_utf8:
             raise RelayRejected("SMTPUTF8")  # it takes ASCII addresses only
-        options = b" SMTPUTF8 BODY=8BITMIME" if mail.utf8 else b""
-        answer = await session.ask(b"MAIL FROM:<%b>%b\r\n" % (_path(mail.sender), options), patience)
-        if answer.code != SMTPStatus.completed:
-            raise SMTPSenderRefused(answer.code, answer.message, mail.sender)
+        if not self._takes_together:
+            _check_sender(await session.ask(_mail(mail), patience), mail)
+            return session
+        together = b"%b%bDATA\r\n" % (_mail(mail), _rcpt(mail))
+        sender, recipient, data = await session.ask_together(together, 3, patience)
+        try:
+            _check_sender(sender, mail)
+            _check_recipient(recipient, mail)
+            _check_data(data)
+        except SMTPResponseException:
+            if data.code == SMTPStatus.start_input:
+                session.close()  # all that is said now would be the content
+            raise
         return session
 
     async def _connect(self, patience: Patience) -> MailSession:
@@ -148,6 +167,7 @@ class SmtpConnection:
             await self._introduce(client)
             self.tls = _tls_facts(client, self._context)
             self._takes_utf8 = client.supports_extension("smtputf8")
+            self._takes_together = client.supports_extension("pipelining")
             return MailSession(_transport_of(client))
         except BaseException:
             client.close()
@@ -181,14 +201,40 @@ class SmtpConnection:
             session.close()
 
 
-async def _say_recipient(session: MailSession, mail: OutgoingMail, patience: float) -> None:
+async def _look_once_more(session: MailSession, before_data: Callable[[], Awaitable[None]]) -> None:
+    """Call ``before_data`` while the server waits for the content, which it gets no part of if that raises."""
     try:
-        path = _path(mail.recipient)
+        await before_data()
+    except BaseException:
+        session.close()
+        raise
+
+
+def _mail(mail: OutgoingMail) -> bytes:
+    options = b" SMTPUTF8 BODY=8BITMIME" if mail.utf8 else b""
+    return b"MAIL FROM:<%b>%b\r\n" % (_path(mail.sender), options)
+
+
+def _rcpt(mail: OutgoingMail) -> bytes:
+    try:
+        return b"RCPT TO:<%b>\r\n" % _path(mail.recipient)
     except ValueError:  # the composer lets none through
         raise RecipientRefused(NO_SUCH_MAILBOX) from None
-    answer = await session.ask(b"RCPT TO:<%b>\r\n" % path, patience)
+
+
+def _check_sender(answer: SMTPResponse, mail: OutgoingMail) -> None:
+    if answer.code != SMTPStatus.completed:
+        raise SMTPSenderRefused(answer.code, answer.message, mail.sender)
+
+
+def _check_recipient(answer: SMTPResponse, mail: OutgoingMail) -> None:
     if answer.code not in {SMTPStatus.completed, SMTPStatus.will_forward}:
         raise SMTPRecipientRefused(answer.code, answer.message, mail.recipient)
+
+
+def _check_data(answer: SMTPResponse) -> None:
+    if answer.code != SMTPStatus.start_input:
+        raise SMTPDataError(answer.code, answer.message)
 
 
 def _path(address: str) -> bytes:

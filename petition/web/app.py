@@ -39,6 +39,7 @@ from petition.signatures.signing import Signing
 from petition.web import error_pages, health, shutdown
 from petition.web.api import docs, how_we_count
 from petition.web.api import endpoints as api
+from petition.web.cache_purging import CachePurger
 from petition.web.count_stream import CountStreams
 from petition.web.desk import routes as desk
 from petition.web.embeds import builder, frame, oembed
@@ -82,6 +83,8 @@ def create_app(settings: Settings) -> Gateway:
     renderer = Renderer(i18n.load(settings.locales_dir), settings.base_url, settings.controller)
     pages, notices = PageCache(settings.database_patience), InstallationNotices()
     streams = CountStreams(settings)
+    purger = CachePurger(settings.shared_caches)
+    pages.key_headers = purger.key_headers
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[dict[str, Any]]:
@@ -96,8 +99,9 @@ def create_app(settings: Settings) -> Gateway:
             forms.prepare(tuple(renderer.languages))
             gc.freeze()  # scanning the long-lived objects again and again took 5 % of a busy server
             gc.set_threshold(YOUNG_OBJECTS, 1, 10)
-            letters = services.letters.watch()
-            loops = [letters, reading.watch(), streams.send_heartbeats(), pages.expire_dated(), pages.shrink_lasting()]
+            purger.attach(services.letters)  # after the page cache: our own copies go first
+            loops = [services.letters.watch(), reading.watch(), purger.run()]
+            loops += [streams.send_heartbeats(), pages.expire_dated(), pages.shrink_lasting()]
             if services.stored is not None:
                 state: dict[str, object] = {"services": services}
                 loops.append(services.stored.follow(framework, state, pages.common, pages.is_up))

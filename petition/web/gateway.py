@@ -23,7 +23,7 @@ from petition.web.content_codings import best_coding
 from petition.web.count_stream import CountStreams
 from petition.web.headers import common_headers, html_headers
 from petition.web.listeners import Listeners
-from petition.web.page_cache import CachedResponse, Header, PageCache, etag_matches
+from petition.web.page_cache import ALL, CachedResponse, Header, KeyHeaders, PageCache, etag_matches
 from petition.web.request_counts import LEFT, RequestCounts
 from petition.web.turns import TURN, RenderQueue
 
@@ -129,7 +129,7 @@ class Gateway:
         request_ids.current.set(name or request_ids.draw())
         statuses: list[int] = []
         try:
-            await self._app(scope, receive, self._adding_headers(send, statuses))
+            await self._app(scope, receive, self._adding_headers(scope, send, statuses))
         finally:
             self._counts.count(scope, statuses[0] if statuses else LEFT, perf_counter() - started)
 
@@ -203,13 +203,15 @@ class Gateway:
         # origin is "null" too, are cross-site by it.
         return origin is None or origin in self._origins or (origin == b"null" and site == b"same-origin")
 
-    def _adding_headers(self, send: Send, statuses: list[int]) -> Send:
+    def _adding_headers(self, scope: Scope, send: Send, statuses: list[int]) -> Send:
         async def sending(message: Message) -> None:
             if message["type"] == "http.response.start":
                 statuses.append(message["status"])
                 if message["status"] >= 500 and (number := request_ids.current.get()) is not None:
                     message["headers"] = [*message["headers"], (b"x-request-id", number.encode())]
                 message["headers"] = self._add_missing_headers(list(message["headers"]))
+                if self._pages.key_headers is not None:
+                    _add_keys(message["headers"], self._pages.key_headers, scope)
             await send(message)
 
         return sending
@@ -247,6 +249,14 @@ def _key(scope: Scope) -> str:
     path: str = scope["path"]
     query: bytes = scope["query_string"]
     return f"{path}?{query.decode('latin-1')}" if query else path
+
+
+def _add_keys(headers: list[Header], key_headers: KeyHeaders, scope: Scope) -> None:
+    """Say under which keys a shared cache may be asked to drop a response that it may store."""
+    if any(name == b"cache-control" and value.startswith(b"public") for name, value in headers):
+        present = {name for name, _ in headers}
+        own = key_headers(scope.get("path_params", {}).get("slug", ALL))
+        headers += [header for header in own if header[0] not in present]
 
 
 def _request_headers(headers: list[Header]) -> tuple[bytes | None, bytes | None, bytes | None]:

@@ -281,7 +281,7 @@ def cacheable_page(
 ) -> CachedResponse:
     """Return template ``name`` as a cacheable page; its canonical address is its path.
 
-    ``extra_headers`` replace the default ones; a page that may hold names has the ``cache_control`` ``WITH_NAMES``.
+    ``extra_headers`` replace the default ones.
     """
     services, lang = services_of(request), lang_of(request)
     variables = context(request, **({"canonical": services.settings.base_url + request.url.path} | extra))

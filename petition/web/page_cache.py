@@ -7,8 +7,8 @@ database is down or slow, stale copies are served, and no reader waits for it.
 import asyncio
 import hashlib
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
@@ -18,11 +18,12 @@ from petition.core.settings import PATIENCE
 from petition.web.content_codings import Coding, best_coding, compress, compress_hard
 
 Header = tuple[bytes, bytes]
+KeyHeaders = Callable[[str], Sequence[Header]]  # of a group, for shared caches
 
-PUBLIC = b"public, max-age=0, s-maxage=5"
+# In shared caches for a second: with the half second of a poll, no count there is older than two, and a name that was
+# hidden is gone. See docs/decisions/shared-caches.md.
+PUBLIC = b"public, max-age=0, s-maxage=1"
 NO_STORE = b"no-store"  # in this cache, and in no other
-# Of what may hold names: with the half second of a poll they are out of shared caches within two seconds.
-WITH_NAMES = b"public, max-age=0, s-maxage=1"
 # What a 304 must repeat (RFC 9110, 15.4.5), and CORS, without which a script of another site cannot read it.
 _NOT_MODIFIED_HEADERS = (b"cache-control", b"etag", b"vary", b"access-control-")
 ALL = ""  # the group of pages that show more than one letter
@@ -106,6 +107,13 @@ class CachedResponse:
             self.can_shrink = self.can_shrink or coding is Coding.BROTLI
         return encoded
 
+    def with_headers(self, more: Sequence[Header]) -> "CachedResponse":
+        """Return the same response with more headers; what is compressed already is not compressed again."""
+        page = replace(self, headers=[*self.headers, *more], _encodings={})
+        for coding, encoded in self._encodings.items():
+            page._encodings[coding] = page._encode(coding, encoded.body)
+        return page
+
     async def shrink(self) -> None:
         """Compress brotli as far as it goes, in a thread."""
         self.can_shrink = False
@@ -172,6 +180,7 @@ class PageCache:
     """
 
     def __init__(self, patience: float = PATIENCE) -> None:
+        self.key_headers: KeyHeaders | None = None
         self.is_up: Callable[[], bool] = lambda: True  # is there a database to render from?
         self._hurry = patience * HURRY
         self.fresh: dict[str, CachedResponse] = {}
@@ -312,7 +321,7 @@ class PageCache:
         dated: bool,
     ) -> CachedResponse:
         """Render the page and store it, unless something on it was taken back meanwhile."""
-        page = await render()
+        page = self._with_keys(await render(), group)
         metrics.PAGES.labels("rendered").inc()
         # Purged: it may show what has to disappear. Or a later one was quicker.
         if running.is_purged or (running.is_outdated and key in self.fresh):
@@ -334,6 +343,9 @@ class PageCache:
         self._renders[group].discard(running)
         if not self._renders[group]:
             del self._renders[group]
+
+    def _with_keys(self, page: CachedResponse, group: str) -> CachedResponse:
+        return page if self.key_headers is None else page.with_headers(self.key_headers(group))
 
     def _store(self, key: str, group: str, tier: CacheTier, page: CachedResponse) -> None:
         if key in self._stale:

@@ -1,38 +1,34 @@
 """The generator of ``--only million``, a process of its own: people fill in the form, and confirm by the link in their
-mail, which the sink has found there.
+mail, which the sink in the same process takes by SMTP.
 
-``python -m tests.bench.crowd_forms`` reads a pickled ``Crowded`` from standard input. It ends when each link that came
-has been used, and writes a ``Tally`` as JSON.
+``python -m tests.bench.crowd_forms`` reads a pickled ``Crowded`` from standard input. Each second it writes a
+``Tally`` as a line of JSON, the last one when each link that came has been used.
 """
 
 import asyncio
+import contextlib
 import dataclasses
 import hashlib
-import hmac
 import json
 import pickle
-import secrets
-import subprocess
 import sys
 import time
-from base64 import b64encode
 from collections import Counter, deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import pairwise
 from typing import Any
-from urllib.parse import urlencode
 
 import uvloop
 
-from petition.core.encryption import derive
-from tests.bench.visitors import Visitors, post
-from tests.running import KEY
+from tests.bench.crowd_people import CrowdForms
+from tests.bench.link_sink import LinkSink
+from tests.bench.visitors import Visitors
 
 SIGNERS, CONFIRMERS = 48, 16  # connections
-MAX_AHEAD = 20_000  # forms sent whose mail has not come: people who wait for it, so that the outbox stays short
+MAX_AHEAD = 2000  # forms sent whose mail has not come: people who wait for it, so that the outbox stays short
 PATIENCE = 120.0  # seconds without a mail
+REPORT_EVERY = 1.0  # seconds
 
 
 @dataclass(frozen=True)
@@ -47,72 +43,35 @@ class Crowded:
 
 @dataclass
 class Tally:
-    """What came of it. Seconds of wall-clock time and of processor time."""
+    """What came of it so far. Seconds of wall-clock time and of processor time."""
 
     seconds: float = 0.0
-    cpu: float = 0.0
-    sink_cpu: float = 0.0
+    cpu: float = 0.0  # of the generator with the sink
+    sent: int = 0
     statuses: dict[str, int] = field(default_factory=dict)  # "sign 303" → number
     mails: int = 0
     links: int = 0  # different ones
-    rates: list[float] = field(default_factory=list)  # confirmations a second, in each tenth of the run
+    is_last: bool = False
 
-
-class SolvedChallenges:
-    """Challenges and their solutions, made without searching: checking one costs what it always does."""
-
-    def __init__(self, letter_id: int) -> None:
-        self._letter_id = letter_id
-        self._signing, self._answer = derive(KEY, "pow"), derive(KEY, "pow answer")
-
-    def solved(self) -> str:
-        """Return the field of the form."""
-        derived = secrets.token_bytes(32)
-        parameters = {
-            "algorithm": "PBKDF2/SHA-256",
-            "cost": 5000,
-            "data": {"dear": False, "letter": self._letter_id, "price": 0},
-            "expiresAt": int(time.time()) + 1200,
-            "keyLength": 32,
-            "keyPrefix": derived[:16].hex(),
-            "keySignature": hmac.digest(self._answer, derived, hashlib.sha256).hex(),
-            "nonce": secrets.token_hex(16),
-            "salt": secrets.token_hex(16),
-        }
-        signed = json.dumps(parameters, sort_keys=True, separators=(",", ":"))
-        signature = hmac.digest(self._signing, signed.encode(), hashlib.sha256).hex()
-        solution = {"counter": 700, "derivedKey": derived.hex(), "time": 900}
-        whole = {"challenge": {"parameters": parameters, "signature": signature}, "solution": solution}
-        return b64encode(json.dumps(whole).encode()).decode()
+    @property
+    def confirmed(self) -> int:
+        return sum(number for status, number in self.statuses.items() if status.startswith("confirm"))
 
 
 class _Run:
     def __init__(self, order: Crowded) -> None:
         self.order, self.tally = order, Tally()
-        self.forms = self._forms()
+        self.requests = CrowdForms(order.visitors, order.port)
+        self.forms: Iterator[bytes] = self.requests.signing(order.people)
         self.links: deque[str] = deque()
-        self.seen: set[str] = set()
+        self.seen: set[int] = set()  # digests of links, eight octets of each: a million take 64 MB
         self.counts: Counter[str] = Counter()
         self.idle: list[_Connection] = []
         self.tasks: set[asyncio.Task[None]] = set()
         self.sent = self.confirmed = 0
-        self.marks: list[float] = []
         self.done = asyncio.get_running_loop().create_future()
-        self.last_mail = time.monotonic()
-
-    def _forms(self) -> Iterator[bytes]:
-        visitors, order = self.order.visitors, self.order
-        challenges = SolvedChallenges(visitors.letter.id)
-        path = f"/ru/{visitors.letter.slug}/sign"
-        for _ in range(order.people):
-            rest = {
-                "version": visitors.letter.version.digest,
-                "kind": "person",
-                "consent": "yes",
-                "altcha": challenges.solved(),
-            }
-            body = urlencode(visitors.typed() | rest).encode()
-            yield post(order.port, path, visitors.network(), body)
+        self.last_mail = self.started = time.perf_counter()
+        self.worked = time.process_time()
 
     def next(self, *, signs: bool) -> bytes | None:
         if signs:
@@ -121,9 +80,7 @@ class _Run:
             request = next(self.forms, None)
             self.sent += request is not None
             return request
-        if not self.links:
-            return None
-        return post(self.order.port, self.links.popleft(), self.order.visitors.network(), b"")
+        return self.requests.confirming(self.links.popleft()) if self.links else None
 
     async def connect(self, signs: bool) -> None:
         make = partial(_Connection, self, signs=signs)
@@ -134,13 +91,17 @@ class _Run:
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
 
-    def take_mail(self, line: str) -> None:
-        self.last_mail = time.monotonic()
+    def take_mail(self, link: str | None) -> None:
+        self.last_mail = time.perf_counter()
         self.tally.mails += 1
-        if line not in self.seen and line != "-":
-            self.seen.add(line)
-            self.links.append(line)
-        self.wake()
+        if link is None:
+            return
+        digest = int.from_bytes(hashlib.blake2b(link.encode(), digest_size=8).digest(), "big")
+        if digest not in self.seen:
+            self.seen.add(digest)
+            self.links.append(link)
+            if self.idle:
+                self.wake()
 
     def wake(self) -> None:
         waiting, self.idle = self.idle, []
@@ -151,10 +112,14 @@ class _Run:
         self.counts[f"{'sign' if signs else 'confirm'} {status}"] += 1
         if not signs:
             self.confirmed += 1
-            if self.confirmed % max(1, self.order.people // 10) == 0:
-                self.marks.append(time.perf_counter())
             if self.confirmed == self.order.people and not self.done.done():
                 self.done.set_result(None)
+
+    def report(self, *, is_last: bool = False) -> None:
+        tally = self.tally
+        tally.seconds, tally.cpu = time.perf_counter() - self.started, time.process_time() - self.worked
+        tally.sent, tally.statuses, tally.links, tally.is_last = self.sent, dict(self.counts), len(self.seen), is_last
+        print(json.dumps(dataclasses.asdict(tally)), flush=True)
 
 
 class _Connection(asyncio.Protocol):
@@ -188,59 +153,33 @@ class _Connection(asyncio.Protocol):
         if self._run.done.done():
             return
         if self._is_idle:  # for longer than the server keeps it
-            self._run.idle.remove(self)
+            with contextlib.suppress(ValueError):
+                self._run.idle.remove(self)
             self._run.reconnect(self._signs)
         else:
             self._run.done.set_exception(exc or ConnectionError("the server closed a connection in the middle"))
 
 
-async def carry_out(order: Crowded) -> Tally:
-    """Have all sign and confirm. Raises ``OSError`` if the server drops a connection, ``TimeoutError`` without mail."""
-    loop, run = asyncio.get_running_loop(), _Run(order)
-    sink = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tests.bench.link_sink", str(order.sink_port)), stdout=subprocess.PIPE
-    )
-    assert sink.stdout
-    reading = loop.create_task(_read(sink.stdout, run))
-    started, worked = time.perf_counter(), time.process_time()
-    try:
-        for signs, number in ((True, SIGNERS), (False, CONFIRMERS)):
-            for _ in range(number):
-                await run.connect(signs)
-        while not run.done.done():
-            await asyncio.wait([run.done], timeout=5)
-            if time.monotonic() - run.last_mail > PATIENCE:
-                break
-        if run.done.done():
-            run.done.result()
-        tally = run.tally
-        tally.seconds, tally.cpu = time.perf_counter() - started, time.process_time() - worked
-        tally.sink_cpu = _cpu_of(sink.pid)
-    finally:
-        reading.cancel()
-        sink.kill()
-        await sink.wait()
-    tally.statuses, tally.links = dict(run.counts), len(run.seen)
-    marks = [started, *run.marks]
-    tally.rates = [order.people // 10 / (b - a) for a, b in pairwise(marks)]
-    return tally
-
-
-async def _read(lines: asyncio.StreamReader, run: _Run) -> None:
-    async for line in lines:
-        run.take_mail(line.decode().strip())
-
-
-def _cpu_of(pid: int) -> float:
-    from tests.bench.place import cpu_of
-
-    return cpu_of(pid)
+async def carry_out(order: Crowded) -> None:
+    """Have all sign and confirm. Raises ``OSError`` if the server drops a connection."""
+    run = _Run(order)
+    loop = asyncio.get_running_loop()
+    sink = await loop.create_server(partial(LinkSink, run.take_mail), "127.0.0.1", order.sink_port)
+    for signs, number in ((True, SIGNERS), (False, CONFIRMERS)):
+        for _ in range(number):
+            await run.connect(signs)
+    while not run.done.done() and time.perf_counter() - run.last_mail < PATIENCE:
+        await asyncio.wait([run.done], timeout=REPORT_EVERY)
+        run.report()
+    if run.done.done():
+        run.done.result()
+    run.report(is_last=True)
+    sink.close()
 
 
 def main() -> None:
     """Carry out the order on standard input."""
-    order = pickle.load(sys.stdin.buffer)
-    print(json.dumps(dataclasses.asdict(uvloop.run(carry_out(order)))))
+    uvloop.run(carry_out(pickle.load(sys.stdin.buffer)))
 
 
 if __name__ == "__main__":

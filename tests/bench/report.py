@@ -95,6 +95,7 @@ def lines(figures: Figures, size: Size) -> list[Line]:
         ),
         Line("a signature in PostgreSQL, all tables and indexes", figures.median("bytes of all"), MOST, 400, "bytes"),
         Line(f"{size.people:,} sign and confirm end to end: minutes", figures.median("million minutes"), MOST, 30),
+        Line("the same: processor time for a signatory", figures.median("million cpu"), MOST, 3600, "µs"),
         Line("the same: lost", figures.median("million lost"), MOST, 0),
         Line("the same: doubled", figures.median("million doubled"), MOST, 0),
         *(

@@ -6,10 +6,10 @@ import signal
 import sys
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tests.cluster import checker
+from tests.cluster import checker, hot_page
 from tests.cluster.machine_files import NODES
 from tests.cluster.network import Network
 from tests.cluster.parts import Parts
@@ -18,6 +18,8 @@ from tests.cluster.visitors import Visitors, visiting
 WARM = 40  # confirmations before and after each fault
 CALM = 5.0  # seconds more: whatever still fails then belongs to the outage
 MAX_WAIT = 45.0  # seconds for the service to be back
+CACHE, ASYNCHRONOUS = "cache", "asynchronous"
+ASYNCHRONOUS_FROM = 500_001  # the number of the first person there
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +105,23 @@ async def _is_other(parts: Parts, node: str) -> bool:
     return any(state.get("role") == "master" and state.get("state") == "running" for state in states)
 
 
+async def behind_a_cache(parts: Parts, visitors: Visitors) -> list[Line]:
+    """Have crowds read one page while names on it are hidden, and then while nothing happens."""
+    await visitors.until_confirmed(WARM)
+    async with hot_page.reading() as readers:
+        shown = max([await hot_page.shown_after_hiding(visitors, readers) for _ in range(hot_page.HIDINGS)])
+        visitors.is_stopped = True
+        await visitors.until_calm()
+        share, reads = await hot_page.share_that_reaches_us(parts, readers), readers.reads
+    only = readers.statuses == {200}
+    share_line = f"{share:.2%} of {reads}", f"<= {hot_page.MAX_SHARE:.0%}", share <= hot_page.MAX_SHARE and only
+    shown_line = f"{shown:.1f} s", f"<= {hot_page.MAX_SHOWN:.0f} s", shown <= hot_page.MAX_SHOWN
+    return [
+        Line("hot page behind Varnish: reads that reached a web", *share_line),
+        Line("hot page behind Varnish: a hidden name was handed out for", *shown_line),
+    ]
+
+
 async def under_synchronous_commit(parts: Parts, names: set[str]) -> list[Line]:
     """Run all faults one after the other; return what was seen, and what the checker says in the end."""
     lines: list[Line] = []
@@ -111,16 +130,49 @@ async def under_synchronous_commit(parts: Parts, names: set[str]) -> list[Line]:
     async with visiting(visitors):
         for fault in FAULTS:
             if not names or fault.name in names:
-                lines += await _guarded(fault.name, fail_over(parts, visitors, fault))
-        visitors.is_stopped = True
-        await parts.until_whole()
-        await visitors.until_calm()
-        await asyncio.sleep(2)
-        visitors.stop_confirming()  # who confirms while the list is read would be missed in it
-        people, count = await checker.listed_people(visitors.client), await checker.counted_people(visitors.client)
+                lines += await _guarded(f"primary {fault.name}", fail_over(parts, visitors, fault))
+        if not names or CACHE in names:
+            lines += await _guarded(CACHE, behind_a_cache(parts, visitors))
+        people, count = await _in_the_end(parts, visitors)
     wrong = checker.differences(visitors, people, count)
     lines.append(Line("signatures acknowledged", str(len(visitors.confirmed)), "> 0", bool(visitors.confirmed)))
     lines.append(Line("lost, doubled or miscounted", "; ".join(wrong) or "0", "0", not wrong))
+    return lines
+
+
+async def _in_the_end(parts: Parts, visitors: Visitors) -> tuple[list[str], int]:
+    """Have everything come to rest; return the list and the count."""
+    visitors.is_stopped = True
+    await parts.until_whole()
+    await visitors.until_calm()
+    await asyncio.sleep(2)
+    visitors.stop_confirming()  # who confirms while the list is read would be missed in it
+    return await checker.listed_people(visitors.client), await checker.counted_people(visitors.client)
+
+
+async def lose(parts: Parts, fault: Fault, first: int) -> tuple[list[Line], int]:
+    """Strike a primary that waits for no replica; return what was lost, and the next person's number.
+
+    It is no fault of ours if something is: the figure is what an operator chooses without synchronous commit.
+    """
+    visitors = Visitors(first_number=first)
+    await visitors.read_version()
+    async with visiting(visitors):
+        lines = (await fail_over(parts, visitors, fault))[:1]
+        people, _ = await _in_the_end(parts, visitors)
+    lost, of = checker.lost(visitors, people), len(visitors.confirmed)
+    line = Line(f"asynchronous, primary {fault.name}: acknowledged and lost", f"{lost} of {of}", "is said", holds=True)
+    return [replace(lines[0], name=f"asynchronous, {lines[0].name}"), line], visitors.next_number
+
+
+async def under_asynchronous_replication(parts: Parts) -> list[Line]:
+    """Say what is lost when commits wait for no replica: at a kill, and by a primary that is cut off."""
+    await parts.replicate_asynchronously()
+    lines: list[Line] = []
+    number = ASYNCHRONOUS_FROM
+    for fault in (FAULTS[0], FAULTS[-1]):
+        more, number = await lose(parts, fault, number)
+        lines += more
     return lines
 
 
@@ -128,7 +180,7 @@ async def _guarded(name: str, drill: Awaitable[list[Line]]) -> list[Line]:
     try:
         return await drill
     except TimeoutError as error:
-        return [Line(f"primary {name}", str(error) or "the service did not come back", "it does", holds=False)]
+        return [Line(name, str(error) or "the service did not come back", "it does", holds=False)]
 
 
 async def drill(net: Network, folder: Path, names: set[str]) -> list[Line]:
@@ -139,7 +191,12 @@ async def drill(net: Network, folder: Path, names: set[str]) -> list[Line]:
     await parts.publish()
     await parts.start_webs()
     print(f"all machines run after {time.monotonic() - began_at:.0f} s", flush=True)
-    return await under_synchronous_commit(parts, names)
+    lines: list[Line] = []
+    if names != {ASYNCHRONOUS}:
+        lines += await under_synchronous_commit(parts, names)
+    if not names or ASYNCHRONOUS in names:
+        lines += await _guarded(ASYNCHRONOUS, under_asynchronous_replication(parts))
+    return lines
 
 
 def table(lines: list[Line]) -> str:
@@ -153,7 +210,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.cluster.drill")
     parser.add_argument("--owner", type=int, required=True)
     parser.add_argument("--folder", type=Path, required=True)
-    parser.add_argument("--only", action="append", default=[], choices=[fault.name for fault in FAULTS])
+    parser.add_argument(
+        "--only", action="append", default=[], choices=[*(fault.name for fault in FAULTS), CACHE, ASYNCHRONOUS]
+    )
     options = parser.parse_args()
     lines = asyncio.run(drill(Network(options.owner), options.folder, set(options.only)))
     print(table(lines))

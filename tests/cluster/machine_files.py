@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 
 from tests.cluster.network import address
-from tests.deploy.proxies import DEPLOY
+from tests.deploy.proxies import DEPLOY, whole_nginx
 
 NODES = ("db1", "db2", "db3")
 PASSWORD = "a-password-of-the-drill"
@@ -71,25 +71,22 @@ def nginx(folder: Path, webs: list[str]) -> str:
             "    real_ip_header X-Forwarded-For;\n    proxy_http_version 1.1;\n",
         },
     )
-    return NGINX.format(folder=folder, site=site)
+    return whole_nginx(folder, site)
 
 
-NGINX = """
-user root;
-daemon off;
-worker_processes 1;
-pid {folder}/nginx.pid;
-error_log {folder}/main.log warn;
-events {{ worker_connections 1024; }}
-http {{
-    client_body_temp_path {folder}/body;
-    proxy_temp_path {folder}/proxy;
-    fastcgi_temp_path {folder}/fastcgi;
-    uwsgi_temp_path {folder}/uwsgi;
-    scgi_temp_path {folder}/scgi;
-    {site}
-}}
-"""
+def varnish(webs: list[str]) -> str:
+    """Return Varnish's file; ``webs`` are addresses with ports."""
+    hosts, ports = zip(*(web.rsplit(":", 1) for web in webs), strict=True)
+    text = _replace(_read("varnish.vcl"), {"Bearer change-this": f"Bearer {PASSWORD}"})
+    start, end = text.index("backend web1 {"), text.index("sub vcl_init {")
+    one = text[start:end]
+    backends = [
+        _replace(one, {"web1": f"web{number}", '"127.0.0.1"': f'"{host}"', '"8000"': f'"{port}"'})
+        for number, (host, port) in enumerate(zip(hosts, ports, strict=True), 1)
+    ]
+    calls = [f"webs.add_backend(web{number});" for number in range(1, len(webs) + 1)]
+    rest = _replace(text[end:], {"webs.add_backend(web1);": "\n    ".join(calls)})
+    return text[:start] + "".join(backends) + rest
 
 
 def bin_dir() -> Path:

@@ -1,4 +1,4 @@
-"""The programs on the machines: etcd, Patroni with PostgreSQL, HAProxy, PgBouncer, nginx, and ours. No systemd."""
+"""The programs on the machines: etcd, Patroni with PostgreSQL, HAProxy, PgBouncer, Varnish, nginx, ours. No systemd."""
 
 import asyncio
 import contextlib
@@ -25,14 +25,20 @@ from tests.running import KEY, PRIVATE_KEY, PUBLIC_KEY, SAMPLE
 
 ACCOUNT = "postgres"  # neither PostgreSQL nor PgBouncer runs as root
 WEB_PORT = 8000
+CACHE_PORT = 6081  # on the proxy's machine
 PATIENCE = 60.0  # seconds for a part to come up
 POLL = 0.1
+NO_PAGES = ("/healthz", "/readyz", "/metrics")
 # Thousands of people sign in minutes from one domain: the drill is about machines, not about limits.
 LIMITS = {f"LIMIT_{name}": "10000000" for name in ("NETWORK", "LETTER", "DOMAIN", "MAIL_HOST", "FORMS", "READING")}
-# The two ways to the primary that the handbook describes: HAProxy, and PgBouncer before it.
+# The three ways to the primary that the handbook describes: HAProxy, PgBouncer before it, and a list of hosts.
 BY_BALANCER = f"postgresql://petition:{PASSWORD}@127.0.0.1:5000/petition"
 BY_POOLER = f"postgresql://petition:{PASSWORD}@127.0.0.1:6432/petition?statement_cache_size=0"
-OURS = {"web1": BY_POOLER, "web2": BY_BALANCER, "worker": BY_BALANCER}
+BY_HOSTS = (
+    f"postgresql://petition:{PASSWORD}@{','.join(map(address, NODES))}/petition?target_session_attrs=primary&plain=1"
+)
+WEBS = ("web1", "web2")
+OURS = {"web1": BY_POOLER, "web2": BY_HOSTS, "worker": BY_BALANCER}
 
 
 class Parts:
@@ -148,8 +154,8 @@ class Parts:
         lines = (await self.state(primary)).get("replication") or []
         assert isinstance(lines, list)
         streaming = [line for line in lines if line["state"] == "streaming"]
-        wanted = "sync" if self._is_synchronous else "async"
-        return len(streaming) == len(NODES) - 1 and any(line["sync_state"] == wanted for line in streaming)
+        has_synchronous = any(line["sync_state"] == "sync" for line in streaming)
+        return len(streaming) == len(NODES) - 1 and has_synchronous == self._is_synchronous
 
     async def until(self, name: str, is_so: Callable[[], Awaitable[bool]], seconds: float = PATIENCE) -> None:
         """Wait until a condition holds. Raises ``TimeoutError`` that says which."""
@@ -173,6 +179,9 @@ class Parts:
             "CONTACT_PUBLIC_KEY": PUBLIC_KEY,
             "TRUSTED_PROXIES": f"{address('proxy')},127.0.0.1",
             "MX_RESOLVER": "off",
+            "METRICS_TOKEN": PASSWORD,
+            "CACHE_PURGE_URLS": f"http://{address('proxy')}:{CACHE_PORT}?plain=1",
+            "CACHE_PURGE_TOKEN": PASSWORD,
             "PYTHONPATH": str(PACKAGE.parent),
             **LIMITS,
         }
@@ -216,7 +225,7 @@ class Parts:
     async def start_webs(self) -> None:
         """Start two web machines, each by its own way to the primary, a worker, and the proxy; wait for them."""
         ours = [sys.executable, "-m", "petition"]
-        for machine in ("web1", "web2"):
+        for machine in WEBS:
             serve = ["serve", "--host", address(machine), "--port", str(WEB_PORT)]
             self.start(machine, "web", [*ours, *serve], environ=self.environ(machine), is_root=True)
         mail = {
@@ -226,15 +235,56 @@ class Parts:
         }
         self.start("worker", "worker", [*ours, "worker"], environ=self.environ("worker") | mail, is_root=True)
         self._start_proxy()
-        for machine in ("web1", "web2"):
+        for machine in WEBS:
             await self.until(f"{machine} to be ready", partial(self._is_ready, machine))
+        await self.until("the proxy and its cache", self._is_served)
 
     def _start_proxy(self) -> None:
         folder = self.folder("proxy")
         write_certificate(folder)
-        text = machine_files.nginx(folder, [f"{address(web)}:{WEB_PORT}" for web in ("web1", "web2")])
+        cache = self._write(
+            "proxy", "petition.vcl", machine_files.varnish([f"{address(web)}:{WEB_PORT}" for web in WEBS])
+        )
+        varnishd = ["varnishd", "-F", "-j", "none", "-n", str(folder / "varnish"), "-f", str(cache)]
+        varnishd += ["-a", f"0.0.0.0:{CACHE_PORT}", "-s", "malloc,64m", "-p", "http_gzip_support=off"]
+        self.start("proxy", "varnish", varnishd, is_root=True)
+        text = machine_files.nginx(folder, [f"127.0.0.1:{CACHE_PORT}"])
         file = self._write("proxy", "nginx.conf", text)
         self.start("proxy", "nginx", ["nginx", "-p", str(folder), "-c", str(file)], is_root=True)
+
+    async def requests_answered(self) -> float:
+        """Return how many requests for pages both webs have answered, by their metrics."""
+        return sum([await self._answered(machine) for machine in WEBS])
+
+    async def _answered(self, machine: str) -> float:
+        headers = {"authorization": f"Bearer {PASSWORD}"}
+        async with (
+            aiohttp.ClientSession(headers=headers) as session,
+            session.get(f"http://{address(machine)}:{WEB_PORT}/metrics") as answer,
+        ):
+            lines = (await answer.text()).splitlines()
+        return sum(
+            float(line.rpartition(" ")[2])
+            for line in lines
+            if line.startswith("petition_requests_total{") and not any(path in line for path in NO_PAGES)
+        )
+
+    async def _is_served(self) -> bool:
+        with contextlib.suppress(aiohttp.ClientError, TimeoutError):
+            async with (
+                aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=3)) as session,
+                session.get(f"http://{address('proxy')}:{CACHE_PORT}/sitemap.xml", headers={"host": HOST}) as answer,
+            ):
+                return answer.status == 200
+        return False
+
+    async def replicate_asynchronously(self) -> None:
+        """Have commits acknowledged before a second machine has them; return when that is so."""
+        url = f"http://{address(await self.leader())}:8008/config"
+        async with aiohttp.ClientSession() as session, session.patch(url, json={"synchronous_mode": False}) as answer:
+            assert answer.status == 200, await answer.text()
+        self._is_synchronous = False
+        await self.until_whole()
 
     async def _is_ready(self, machine: str) -> bool:
         with contextlib.suppress(aiohttp.ClientError, TimeoutError):
@@ -249,5 +299,5 @@ class Parts:
 def missing_programs() -> list[str]:
     """Return which programs are not here (tools/cluster.sh installs them)."""
     path = f"{os.environ['PATH']}:/usr/sbin:/sbin"
-    names = ("etcd", "patroni", "haproxy", "pgbouncer", "nginx", "ip", "setpriv")
+    names = ("etcd", "patroni", "haproxy", "pgbouncer", "varnishd", "nginx", "ip", "setpriv")
     return [name for name in names if shutil.which(name, path=path) is None]

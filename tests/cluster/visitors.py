@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import email
 import email.policy
-import itertools
 import re
 import time
 from collections import Counter
@@ -54,13 +53,16 @@ class Visitors:
     confirmed: dict[int, float] = field(default_factory=dict)  # 303 on the link, and when
     mails: Counter[int] = field(default_factory=Counter)
     links: "asyncio.Queue[tuple[int, str]]" = field(default_factory=asyncio.Queue)
+    own_pages: dict[int, str] = field(default_factory=dict)  # of those who have confirmed
+    hidden: set[int] = field(default_factory=set)  # who took their name off the list
     is_stopped: bool = False
     is_done: bool = False
     version: str = ""
+    first_number: int = 1
     strange: str = ""  # the newest page that no visitor should have been answered
 
     def __post_init__(self) -> None:
-        self._numbers = itertools.count(1)
+        self.next_number = self.first_number
         self.client = client()
 
     async def read_version(self) -> None:
@@ -85,7 +87,7 @@ class Visitors:
     async def sign_on(self) -> None:
         """Sign as another person each time, until stopped."""
         while not self.is_stopped:
-            number = next(self._numbers)
+            number, self.next_number = self.next_number, self.next_number + 1
             if await self.post("sign", f"/en/{SLUG}/sign", number, self._form(number)) == 303:
                 self.signed[number] = time.monotonic()
             await asyncio.sleep(PAUSE)
@@ -109,6 +111,7 @@ class Visitors:
                 return
             if await self.post("confirm", link, number) == 303:
                 self.confirmed.setdefault(number, time.monotonic())
+                self.own_pages[number] = link.replace("/confirm/", "/signature/")
             else:
                 await asyncio.sleep(RETRY)
                 self.links.put_nowait((number, link))
@@ -125,6 +128,18 @@ class Visitors:
                 status = (await self.client.get(f"/en/{SLUG}")).status_code
             self.answers.append(Answer("read", status, began_at, time.monotonic()))
             await asyncio.sleep(PAUSE)
+
+    def newest(self) -> int:
+        """Return who confirmed last."""
+        return max(self.own_pages, key=lambda number: self.confirmed[number])
+
+    async def hide(self, number: int) -> None:
+        """Have a person take their name off the list."""
+        fields = {"action": "visibility", "visibility": "organizers"}
+        async with asyncio.timeout(30):
+            while await self.post("hide", self.own_pages[number], number, fields) != 303:
+                await asyncio.sleep(RETRY)
+        self.hidden.add(number)
 
     async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:
         """Take a mail in (aiosmtpd calls this)."""
@@ -183,9 +198,13 @@ def number_of(name: str) -> int:
 async def visiting(visitors: Visitors) -> AsyncIterator[None]:
     """Have them sign, confirm and read until the block ends; who was answered 303 goes on to confirm meanwhile."""
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(
-        lambda: SMTP(visitors, hostname="relay.test", loop=loop, enable_SMTPUTF8=True), "0.0.0.0", SMTP_PORT
-    )
+    lines: list[SMTP] = []
+
+    def take_mail() -> SMTP:
+        lines.append(SMTP(visitors, hostname="relay.test", loop=loop, enable_SMTPUTF8=True))
+        return lines[-1]
+
+    server = await loop.create_server(take_mail, "0.0.0.0", SMTP_PORT)
     acts = [visitors.sign_on] * SIGNERS + [visitors.read_on, *[visitors.confirm_on] * SIGNERS]
     tasks = [asyncio.create_task(act()) for act in acts]
     try:
@@ -195,4 +214,7 @@ async def visiting(visitors: Visitors) -> AsyncIterator[None]:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         server.close()
+        for line in lines:  # or the worker would go on to bring these visitors the mail of the next
+            if line.transport is not None:
+                line.transport.close()
         await visitors.client.aclose()

@@ -26,7 +26,7 @@ daemon off;
 worker_processes 1;
 pid {folder}/nginx.pid;
 error_log {folder}/main.log info;
-events {{ worker_connections 512; }}
+events {{ worker_connections 1024; }}
 http {{
     client_body_temp_path {folder}/body;
     proxy_temp_path {folder}/proxy;
@@ -58,18 +58,19 @@ def trusting() -> ssl.SSLContext:
 async def running(
     proxy: str, folder: Path, web_port: int, port: int, spare_port: int, *more_ports: int
 ) -> AsyncIterator[None]:
-    """Run ``nginx`` or ``caddy`` in front of the web until the block ends; TLS at ``port``.
+    """Run ``nginx`` (``nginx with its cache``) or ``caddy`` before the web until the block ends; TLS at ``port``.
 
     ``more_ports`` are those of further instances of the web.
     """
     write_certificate(folder)
-    command = {"nginx": _nginx, "caddy": _caddy}[proxy](folder, (web_port, *more_ports), port, spare_port)
+    starters = {"nginx": _nginx, "nginx with its cache": _caching_nginx, "caddy": _caddy}
+    command = starters[proxy](folder, (web_port, *more_ports), port, spare_port)
     with (folder / "proxy.log").open("wb") as log:
         process = await asyncio.create_subprocess_exec(
             *command, stdout=log, stderr=log, env={"PATH": os.environ["PATH"], "HOME": str(folder)}
         )
     try:
-        await _until_open(process, port, folder)
+        await until_open(process, port, folder / "proxy.log")
         yield
     finally:
         with contextlib.suppress(ProcessLookupError):
@@ -81,45 +82,60 @@ def _nginx(folder: Path, web_ports: Sequence[int], port: int, spare_port: int) -
     site = (DEPLOY / "nginx.conf").read_text(encoding="utf-8")
     for address in ("80", "443 ssl http2"):  # there may be no IPv6 here
         for more in ("", " default_server"):
-            site = _replace(site, f"    listen [::]:{address}{more};\n", "")
+            site = replace_text(site, f"    listen [::]:{address}{more};\n", "")
     servers = " ".join(f"server 127.0.0.1:{port} max_fails=0;" for port in web_ports)
-    site = _replace(site, "server 127.0.0.1:8000 max_fails=0;", servers)
-    site = _replace(site, "listen 80", f"listen 127.0.0.1:{spare_port}")
-    site = _replace(site, "listen 443 ssl http2", f"listen 127.0.0.1:{port} ssl http2")
+    site = replace_text(site, "server 127.0.0.1:8000 max_fails=0;", servers)
+    site = replace_text(site, "listen 80", f"listen 127.0.0.1:{spare_port}")
+    site = replace_text(site, "listen 443 ssl http2", f"listen 127.0.0.1:{port} ssl http2")
     site = site.replace("letters.example;", "localhost;")
-    site = _replace(site, "/etc/ssl/letters.example.pem", f"{folder}/cert.pem")
-    site = _replace(site, "/etc/ssl/letters.example.key", f"{folder}/key.pem")
-    site = _replace(site, "/var/log/nginx/letters.error.log", f"{folder}/site.log")
+    site = replace_text(site, "/etc/ssl/letters.example.pem", f"{folder}/cert.pem")
+    site = replace_text(site, "/etc/ssl/letters.example.key", f"{folder}/key.pem")
+    site = replace_text(site, "/var/log/nginx/letters.error.log", f"{folder}/site.log")
+    (folder / "nginx.conf").write_text(whole_nginx(folder, site), encoding="utf-8")
+    return [program("nginx"), "-p", str(folder), "-c", str(folder / "nginx.conf")]
+
+
+def whole_nginx(folder: Path, site: str) -> str:
+    """Return a whole configuration around what belongs into /etc/nginx/conf.d/."""
     user = "user root;" if os.geteuid() == 0 else ""
-    (folder / "nginx.conf").write_text(NGINX.format(user=user, folder=folder, site=site))
-    return [_program("nginx"), "-p", str(folder), "-c", str(folder / "nginx.conf")]
+    return NGINX.format(user=user, folder=folder, site=site)
+
+
+def _caching_nginx(folder: Path, web_ports: Sequence[int], port: int, spare_port: int) -> list[str]:
+    command = _nginx(folder, web_ports, port, spare_port)
+    cache = (DEPLOY / "nginx-cache.conf").read_text(encoding="utf-8")
+    cache = replace_text(cache, "/var/cache/nginx/petition", f"{folder}/cache")
+    whole = (folder / "nginx.conf").read_text(encoding="utf-8")
+    (folder / "nginx.conf").write_text(replace_text(whole, "http {\n", f"http {{\n{cache}\n"), encoding="utf-8")
+    return command
 
 
 def _caddy(folder: Path, web_ports: Sequence[int], port: int, _spare_port: int) -> list[str]:
     site = (DEPLOY / "Caddyfile").read_text(encoding="utf-8")
     tls = f"https://localhost:{port} {{\n\ttls {folder}/cert.pem {folder}/key.pem\n"
-    site = _replace(site, "letters.example {\n", tls)
-    site = _replace(site, "127.0.0.1:8000", " ".join(f"127.0.0.1:{port}" for port in web_ports))
+    site = replace_text(site, "letters.example {\n", tls)
+    site = replace_text(site, "127.0.0.1:8000", " ".join(f"127.0.0.1:{port}" for port in web_ports))
     (folder / "Caddyfile").write_text(CADDY.format(folder=folder, site=site))
-    return [_program("caddy"), "run", "--adapter", "caddyfile", "--config", str(folder / "Caddyfile")]
+    return [program("caddy"), "run", "--adapter", "caddyfile", "--config", str(folder / "Caddyfile")]
 
 
-def _program(name: str) -> str:
+def program(name: str) -> str:
     """Return where a program is: Debian keeps servers out of most accounts' path. tools/servers.sh installs it."""
     path = shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin:/sbin")
     assert path, f"{name} is not installed"
     return path
 
 
-def _replace(text: str, old: str, new: str) -> str:
+def replace_text(text: str, old: str, new: str) -> str:
     assert old in text, old
     return text.replace(old, new)
 
 
-async def _until_open(process: asyncio.subprocess.Process, port: int, folder: Path) -> None:
+async def until_open(process: asyncio.subprocess.Process, port: int, log: Path) -> None:
+    """Wait until a server takes connections. Fails with what it said if it ends."""
     async with asyncio.timeout(PATIENCE):
         while True:
-            assert process.returncode is None, (folder / "proxy.log").read_text()
+            assert process.returncode is None, log.read_text()
             with contextlib.suppress(OSError):
                 _, writer = await asyncio.open_connection("127.0.0.1", port)
                 writer.close()

@@ -42,6 +42,7 @@ class PostOffice:
     senders: list[str] = field(default_factory=list)  # of the envelopes
     connections: int = 0
     smtputf8: bool = False
+    pipelining: bool = True
 
     async def open(self) -> None:
         """Listen; on the same port again after ``close``."""
@@ -93,6 +94,8 @@ class PostOffice:
         self, _server: SMTP, session: Session, _envelope: Envelope, hostname: str, responses: list[str]
     ) -> list[str]:
         session.host_name = hostname
+        if self.pipelining:  # the library takes commands together without saying so
+            responses.insert(1, "250-PIPELINING")
         return [self.at["EHLO"]] if "EHLO" in self.at else responses
 
     async def handle_MAIL(

@@ -125,20 +125,31 @@ async def test_what_is_said_unasked_answers_nothing() -> None:
         assert (await its.ask(b"NOOP\r\n", 5)).code == 451
 
 
+@pytest.mark.parametrize("pieces", [[b"250 a\r\n550 b\r\n354 c\r\n"], [b"250 a\r\n5", b"50 b\r\n354", b" c\r\n"]])
+async def test_answers_to_commands_said_together_come_in_order(pieces: list[bytes]) -> None:
+    async with session(answering(*pieces)) as its:
+        answers = await its.ask_together(b"MAIL\r\nRCPT\r\nDATA\r\n", 3, 5)
+        assert [tuple(answer) for answer in answers] == [(250, "a"), (550, "b"), (354, "c")]
+
+
+async def test_each_of_several_answers_must_come_in_time() -> None:
+    async with session(answering(b"250 a\r\n")) as its:
+        with pytest.raises(SMTPReadTimeoutError):
+            await its.ask_together(b"MAIL\r\nRCPT\r\n", 2, 0.1)
+        assert not its.is_open
+
+
 async def test_a_mail_that_is_not_taken_says_why() -> None:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        assert await reader.readline() == b"DATA\r\n"
-        writer.write(b"354 go on\r\n")
-        assert await reader.readuntil(b"\r\n.\r\n") == b"Subject: x\r\n\r\n..\r\n.\r\n"
-        writer.write(b"554 5.7.1 spam\r\n")
-        assert await reader.readline() == b"DATA\r\n"
-        writer.write(b"451 4.3.0 later\r\n")
+        for answer in (b"554 5.7.1 spam\r\n", b"451 4.3.0 later\r\n"):
+            assert await reader.readuntil(b"\r\n.\r\n") == b"Subject: x\r\n\r\n..\r\n.\r\n"
+            writer.write(answer)
         await reader.read()
 
     async with session(serve) as its:
         for code in (554, 451):
             with pytest.raises(SMTPDataError) as error:
-                await its.send_content(b"Subject: x\r\n\r\n.\r\n", 5, 5)
+                await its.send_content(b"Subject: x\r\n\r\n.\r\n", 5)
             assert error.value.code == code
 
 

@@ -62,8 +62,9 @@ async def test_one_connection_is_kept_for_many_mails(open_post: OpenPost) -> Non
     assert (len(post.mails), post.connections) == (3, 1)
 
 
-async def test_a_connection_that_went_stale_is_made_anew_without_a_loss(open_post: OpenPost) -> None:
-    post = await open_post(PostOffice())
+@pytest.mark.parametrize("together", [False, True])
+async def test_a_connection_that_went_stale_is_made_anew_without_a_loss(open_post: OpenPost, together: bool) -> None:
+    post = await open_post(PostOffice(pipelining=together))
     lines = relays(post.url)
     await lines.send(PARCEL, nothing)
     await post.close()
@@ -138,10 +139,12 @@ async def test_what_is_not_about_the_recipient_goes_to_the_next_relay(
     "answer",
     ["550 5.1.1 unknown", "550 5.2.1 disabled", "501 5.1.3 bad address", "550-5.1.1 no\r\n550 5.1.1 such mailbox"],
 )
+@pytest.mark.parametrize("together", [False, True])
 async def test_a_mailboxs_refusal_for_good_ends_the_mail_and_not_the_connection(
-    open_post: OpenPost, answer: str
+    open_post: OpenPost, answer: str, together: bool
 ) -> None:
-    first, second = await open_post(PostOffice(at={"RCPT": answer})), await open_post(PostOffice())
+    first = await open_post(PostOffice(at={"RCPT": answer}, pipelining=together))
+    second = await open_post(PostOffice())
     lines = relays(first.url, second.url)
     with pytest.raises(RecipientRefused) as error:
         await lines.send(PARCEL, nothing)
@@ -222,8 +225,9 @@ async def test_only_one_of_many_tries_a_relay_that_has_rested(open_post: OpenPos
     assert sorted(error.tried for error in errors if isinstance(error, NotNow)) == [False, False, False, True]
 
 
-async def test_nothing_is_sent_when_the_last_look_says_no(open_post: OpenPost) -> None:
-    post = await open_post(PostOffice())
+@pytest.mark.parametrize("together", [False, True])
+async def test_nothing_is_sent_when_the_last_look_says_no(open_post: OpenPost, together: bool) -> None:
+    post = await open_post(PostOffice(pipelining=together))
     lines = relays(post.url)
 
     async def refuse() -> None:
@@ -233,6 +237,28 @@ async def test_nothing_is_sent_when_the_last_look_says_no(open_post: OpenPost) -
         await lines.send(PARCEL, refuse)
     await send(lines)
     assert len(post.mails) == 1
+
+
+async def test_a_relay_that_goes_on_after_a_refusal_gets_no_content() -> None:
+    contents: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 odd.example\r\n")
+        await reader.readline()
+        writer.write(b"250-odd.example\r\n250 PIPELINING\r\n")
+        await reader.readuntil(b"DATA\r\n")
+        writer.write(b"250 OK\r\n550 5.1.1 unknown\r\n354 go on all the same\r\n")
+        contents.append(await reader.read())
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1") as server:
+        port = server.sockets[0].getsockname()[1]
+        with pytest.raises(RecipientRefused):
+            await send(relays(f"smtp://127.0.0.1:{port}"))
+        async with asyncio.timeout(60):
+            while not contents:
+                await asyncio.sleep(0.01)
+    assert contents == [b""]
 
 
 async def test_a_name_in_another_script_needs_a_relay_that_takes_it(open_post: OpenPost) -> None:

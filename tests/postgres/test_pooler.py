@@ -109,11 +109,23 @@ async def test_the_main_road_leads_through_a_pooler(pooler: str, tmp_path: Path)
         await _import_and_export(site.environ, tmp_path)
         await site.page_when(f"/en/{SLUG}", lambda page: str(SIGNERS + 2) in page)
         assert (await site.client.get(f"/en/{SLUG}/signatories?kind=person&q=vera")).status_code == 200
+    await _refused_once_there_are_rows(url, environ)
     mail = {"SMTP_URLS": "smtp://127.0.0.1:9", "MAIL_FROM": "a@letters.example", "CONTACT_PRIVATE_KEY": PRIVATE_KEY}
     code, output = await run("check", environ | mail)
     usual = ("fsync", "full_page_writes", "log_", "no worker")  # how the tests' server is set up; it has stopped
     lines = [line for line in output.splitlines() if not line.startswith(tuple(f"database: {name}" for name in usual))]
     assert [line.partition(": ")[0] for line in lines] == ["keeper", "relay 127.0.0.1:9"]
+
+
+async def _refused_once_there_are_rows(url: str, environ: dict[str, str]) -> None:
+    """See that an index of a table with rows is not built through a pooler, which would hold the table."""
+    conn = await connect(url)
+    [row] = await conn.fetch("DELETE FROM migration WHERE number = 56 RETURNING number, name, checksum")
+    code, output = await run("migrate", environ)
+    assert (code, "past the pooler" in output) == (1, True), output
+    await conn.execute("INSERT INTO migration (number, name, checksum) VALUES ($1, $2, $3)", *row)
+    await conn.close()
+    assert await run("migrate", environ) == (0, "nothing to do\n")
 
 
 async def _import_and_export(environ: dict[str, str], folder: Path) -> None:

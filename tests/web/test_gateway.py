@@ -31,12 +31,6 @@ FIRST_ANSWER = 10 * 1024  # bytes: see docs/decisions/bytes.md
 ONE_CLICK = ("/never/{token}", "/unsubscribe/{token}")
 ONES_OWN = ("/confirm/", "/signature/", "/never/", "/captcha/")
 SCRIPTS = ("/static", "/embed.js", "/{lang}/{slug}/card.png")  # what changes with its address, or seldom
-NAMED = (
-    "/{lang}/{slug}",
-    "/signatories",
-    "/{lang}/{slug}/how-we-count",
-    "/affiliations",
-)  # may hold names, which must be gone everywhere within two seconds
 NEVER_KEPT = ("/check-your-inbox", "/sign", "/confirm", "/find", "/healthz", "/readyz", "/metrics")
 
 
@@ -102,8 +96,7 @@ async def test_every_answer_is_guarded_and_none_sets_a_cookie(town: Town, patter
     if any(part in pattern for part in ONES_OWN) or pattern.endswith(NEVER_KEPT):
         assert headers["cache-control"] == "no-store"
     if "etag" in headers:
-        shared = 1 if pattern.endswith(NAMED) else 5
-        is_usual = headers["cache-control"] == f"public, max-age=0, s-maxage={shared}"
+        is_usual = headers["cache-control"] == "public, max-age=0, s-maxage=1"
         assert is_usual or pattern.startswith(SCRIPTS)
 
 

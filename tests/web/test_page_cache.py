@@ -46,7 +46,7 @@ def test_a_kept_page_is_whole_small_and_says_so() -> None:
     assert b"content-length" not in unchanged
     for headers in (small, plain, unchanged):
         assert headers[b"etag"] == PAGE.etag
-        assert headers[b"cache-control"] == b"public, max-age=0, s-maxage=5"
+        assert headers[b"cache-control"] == b"public, max-age=0, s-maxage=1"
         assert headers[b"vary"] == b"Accept-Encoding"
     assert small[b"content-language"] == plain[b"content-language"] == b"en"
 

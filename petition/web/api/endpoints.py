@@ -32,7 +32,7 @@ from petition.web.api import queries
 from petition.web.api.answers import DATABASE, EXPOSED, FOR_ANYONE, MEMORY, limited, policy_header
 from petition.web.api.description import MAX_ITEMS, MAX_PERIODS
 from petition.web.count_stream import SERVERS_SEND, CountStreams
-from petition.web.page_cache import WITH_NAMES, CachedResponse, Header, build_response, weak_etag
+from petition.web.page_cache import CachedResponse, Header, build_response, weak_etag
 
 T = TypeVar("T")
 
@@ -87,7 +87,7 @@ async def signatories(request: Request) -> Response:
     entries, next_cursor = await _read_names(request, lambda conn: listing.read(conn, letter_id, kind, q, after, limit))
     body = {"items": [_item(entry) for entry in entries], "next": next_cursor.encode() if next_cursor else None}
     headers = [FOR_ANYONE, NO_INDEX, *http.as_of(request)]
-    return http.CachedPageResponse(request, build_response(_dump(body), JSON, headers, WITH_NAMES))
+    return http.CachedPageResponse(request, build_response(_dump(body), JSON, headers))
 
 
 async def affiliations(request: Request) -> Response:
@@ -106,7 +106,7 @@ async def affiliations(request: Request) -> Response:
         for line in lines
     ]
     headers = [FOR_ANYONE, NO_INDEX, *http.as_of(request)]
-    return http.CachedPageResponse(request, build_response(_dump({"items": items}), JSON, headers, WITH_NAMES))
+    return http.CachedPageResponse(request, build_response(_dump({"items": items}), JSON, headers))
 
 
 async def history(request: Request) -> Response:

@@ -13,7 +13,7 @@ from petition.signatures import listing
 from petition.signatures.listing import Cursor
 from petition.signatures.model import Kind, Signatory
 from petition.web import http
-from petition.web.page_cache import WITH_NAMES, CachedResponse
+from petition.web.page_cache import CachedResponse
 from petition.web.public.signatories import cursor_of
 from petition.web.public.visit import Visit
 
@@ -56,8 +56,6 @@ def _page(
     return http.cacheable_page(
         visit.request,
         "letters/how_we_count.html",
-        (),
-        WITH_NAMES,
         **page_context(report, visit.services.renderer.languages, visit.lang),
         letter=report.letter,
         items=items,

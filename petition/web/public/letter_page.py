@@ -24,7 +24,7 @@ from petition.letters.sources import sources_of
 from petition.signatures import forms, listing
 from petition.signatures.model import Kind, Signatory
 from petition.web import http
-from petition.web.page_cache import WITH_NAMES, CachedResponse
+from petition.web.page_cache import CachedResponse
 from petition.web.public import page_size, signing_mail
 from petition.web.public.shown_form import ShownForm
 from petition.web.public.signatories import listed
@@ -130,8 +130,6 @@ class LetterPage:
         return lambda html, cut: http.cacheable_page(
             request,
             "letters/show.html",
-            (),
-            WITH_NAMES,
             **self.context(html, language, base_url, cut=cut),
             mailto=mailto,
             mirrors=services.settings.mirrors.urls,

@@ -14,7 +14,7 @@ from petition.signatures.listing import Cursor
 from petition.signatures.listing_queries import MAX_RESULTS
 from petition.signatures.model import Kind, Signatory
 from petition.web import http
-from petition.web.page_cache import WITH_NAMES, CachedResponse, list_group
+from petition.web.page_cache import CachedResponse, list_group
 from petition.web.public.visit import Visit
 from petition.web.shared_addresses import cleaned, tokens_in
 
@@ -59,7 +59,6 @@ async def _page(
         visit.request,
         "signatures/list.html",
         [] if published.letter.names_in_search and not q else NOT_INDEXED,
-        WITH_NAMES,
         letter=published.letter,
         counts=published.counts,
         nameless=visit.is_nameless,

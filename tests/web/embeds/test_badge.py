@@ -48,7 +48,7 @@ async def test_every_style_and_theme_is_well_formed_and_needs_nothing_from_anywh
         answer = await get(site, f"{BADGE}?lang={lang}&style={style}&theme={theme}")
         assert answer.headers["content-type"] == "image/svg+xml"
         assert answer.headers["access-control-allow-origin"] == "*"
-        assert answer.headers["cache-control"] == "public, max-age=0, s-maxage=5"
+        assert answer.headers["cache-control"] == "public, max-age=0, s-maxage=1"
         root = ElementTree.fromstring(answer.content)
         assert root.get("role") == "img"
         assert "url(http" not in answer.text

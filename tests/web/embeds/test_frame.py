@@ -180,7 +180,7 @@ async def test_the_builder_follows_the_choices(site: Installation) -> None:
     for lang in ("en", "ru"):
         plain = await get(site, f"/{lang}/{SLUG}/embed")
         assert f'<html lang="{lang}">' in plain.text
-        assert plain.headers["cache-control"] == "public, max-age=0, s-maxage=5"
+        assert plain.headers["cache-control"] == "public, max-age=0, s-maxage=1"
     query = "lang=ru&theme=dark&show=button&accent=%23c0392b&from=north-pier"
     page = (await get(site, f"{BUILDER}?{query}")).text
     (frame,) = Seen(page).all("iframe")

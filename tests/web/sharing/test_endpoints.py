@@ -106,7 +106,7 @@ async def read(site: Installation, path: str) -> ET.Element:
     assert answer.status_code == 200, answer.text
     assert answer.headers["content-type"] == "application/atom+xml; charset=utf-8"
     assert answer.headers["x-content-type-options"] == "nosniff"
-    assert answer.headers["cache-control"] == "public, max-age=0, s-maxage=5"
+    assert answer.headers["cache-control"] == "public, max-age=0, s-maxage=1"
     assert "set-cookie" not in answer.headers
     again = await site.client.get(path, headers={"if-none-match": answer.headers["etag"]})
     assert again.status_code == 304
