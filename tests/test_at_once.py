@@ -10,7 +10,7 @@ import pytest
 
 from petition.web.connection import GuardedProtocol
 from petition.web.gateway import Gateway
-from petition.web.page_cache import Header
+from petition.web.known_heads import CacheRequest
 from tests.running import SLUG, Installation
 
 LETTER = f"/en/{SLUG}"
@@ -56,12 +56,10 @@ async def wire(site: Installation, monkeypatch: pytest.MonkeyPatch) -> AsyncIter
     wire = Wire(site, *await asyncio.open_connection("127.0.0.1", site.settings.port))
     cached_response = Gateway.cached_response
 
-    def noting(
-        gateway: Gateway, method: bytes, url: bytes, headers: list[Header], *, is_onion: bool
-    ) -> tuple[bytes, bytes] | None:
-        answer = cached_response(gateway, method, url, headers, is_onion=is_onion)
+    def noting(gateway: Gateway, request: CacheRequest) -> tuple[bytes, bytes] | None:
+        answer = cached_response(gateway, request)
         if answer is not None:
-            wire.ready.append(url)
+            wire.ready.append(request.key.encode())
         return answer
 
     monkeypatch.setattr(Gateway, "cached_response", noting)

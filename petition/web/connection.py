@@ -5,30 +5,32 @@ against that; an installation without one is protected here, and so is the Onion
 bounds and their reasons are in docs/decisions/overload.md.
 
 Cached responses are written here in one write, without a task and an ASGI cycle per request: the letter's page and its
-count are most of the traffic when a letter is popular.
+count are most of the traffic when a letter is popular. A head that was answered so is not even parsed when the same
+bytes come again (``known_heads``).
 
-Only this module and uvicorn_responses use uvicorn's internals. pyproject.toml bounds its version from above, and
-tests/web/test_uvicorn_internals.py fails when one of them moves.
+Only this module, watched_connection and uvicorn_responses use uvicorn's internals. pyproject.toml bounds its version
+from above, and tests/web/test_uvicorn_internals.py fails when one of them moves.
 """
 
 import asyncio
 import re
 from collections.abc import Sequence
 from http import HTTPStatus
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import httptools
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from petition.core import metrics
 from petition.core.client_networks import ONION_NETWORK, ClientNetwork, is_in, of_circuit, of_client, prefixes_of_peer
 from petition.core.settings import Network
 from petition.web import proxy_line
-from petition.web.connection_limits import OpenConnections
+from petition.web.deadlines import ClientWait
+from petition.web.known_heads import CacheRequest, CachingApplication, KnownHeads
 from petition.web.listeners import ONION_CLIENT
-from petition.web.page_cache import CachedReply, Header
+from petition.web.page_cache import Header
 from petition.web.request_bounds import MAX_LINES, HeadRefused, PipelineFull, Trailers, check_chunks, refusal
-from petition.web.slow_clients import WRITE_BUFFER, BodyWatch, ReaderWatch
+from petition.web.watched_connection import WatchedProtocol
 
 HEAD_TIMEOUT = 20.0  # seconds from a request's first byte (or the connection's start) to the end of its head
 MAX_HEAD = 16 * 1024  # bytes of a head, and of what lies between the pieces of a body
@@ -40,54 +42,69 @@ _BODY_HEADERS = frozenset((b"content-length", b"transfer-encoding", b"expect"))
 _ABSOLUTE_FORM = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*://([^/?#]*)")
 
 
-class GuardedProtocol(HttpToolsProtocol):
+class DefaultLines:
+    """The lines of uvicorn's own headers and the empty line after them; joined when they change, once a second."""
+
+    def __init__(self) -> None:
+        self._headers: Sequence[Header] | None = None
+        self._lines = b""
+
+    def of(self, headers: Sequence[Header]) -> bytes:
+        """Return the lines of ``headers``, a list that is replaced and never changed."""
+        if headers is not self._headers:
+            self._headers = headers
+            self._lines = b"".join((*(b"%b: %b\r\n" % header for header in headers), b"\r\n"))
+        return self._lines
+
+
+_default_lines = DefaultLines()
+_NONE = KnownHeads()
+
+
+class GuardedProtocol(WatchedProtocol):
     """uvicorn's protocol with bounds in time and size. ``trusted`` proxies may have any number of connections.
 
-    An application with a method ``cached_response`` (``CachedReply``) is asked first.
+    An application that has cached responses (``CachingApplication``) is asked first.
     """
 
-    # Beside the parent's dictionary, which would grow by half a kilobyte for each of thousands of listeners.
     __slots__ = (
         "_beginning",
-        "_body_watch",
+        "_begun",
+        "_cache",
         "_chunks",
         "_fed_at_begin",
         "_feeds",
         "_framing",
-        "_head_timer",
-        "_in_body",
+        "_has_body",
         "_is_answered",
+        "_is_between",
         "_is_deaf",
+        "_known_heads",
         "_onion_client",
-        "_reader_watch",
-        "_running",
-        "prefixes",
-        "received",
+        "_request",
     )
 
     trusted: ClassVar[Sequence[Network]] = ()
     onion_port: ClassVar[int | None] = None  # Tor's listener
-    open_connections: ClassVar[OpenConnections] = OpenConnections()
     is_draining: ClassVar[bool] = False  # the server is about to end: each response is the last one of its connection
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Count the connection, at the cost of another one if there are too many, and start the head's timer."""
         super().connection_made(transport)
-        transport.set_write_buffer_limits(WRITE_BUFFER)
-        self._head_timer: asyncio.TimerHandle | None = None
         self._beginning: bytes | None = None  # on Tor's listener, until it is known whether Tor wrote a line there
         self._onion_client: ClientNetwork | None = None
-        self._body_watch: BodyWatch | None = None
-        self._reader_watch: ReaderWatch | None = None
-        self._running: RequestResponseCycle | None = None
-        self._is_answered = self._is_deaf = self._in_body = False
-        self._framing = self._feeds = self._fed_at_begin = self._chunks = self.received = 0
+        self._is_answered = self._is_deaf = self._has_body = False
+        self._is_between = True  # two messages, as far as the parser goes
+        self._framing = self._feeds = self._fed_at_begin = self._chunks = self._begun = 0
+        self._request: CacheRequest | None = None  # the last one, if it was answered from the cache
+        self._cache: CachingApplication | None = self.app if hasattr(self.app, "cached_response") else None
+        self._known_heads = self._cache.known_heads if self._cache else _NONE
         self.prefixes = prefixes_of_peer(self.client[0], tuple(self.trusted)) if self.client else ()
         self.open_connections.add(self)
         if (own := transport.get_extra_info("socket")) is not None:
             self.open_connections.spare_files(own.fileno())
         metrics.CONNECTIONS.set(len(self.open_connections))
-        self._start_timer()
+        self._await_head()
         if self.onion_port is not None:
             self._choose_listener()
 
@@ -95,29 +112,23 @@ class GuardedProtocol(HttpToolsProtocol):
         """Note whether this is Tor's listener, by the socket's own address, which no client can write."""
         if self.server is not None and self.server[1] != self.onion_port:
             return
-        self._beginning, self._onion_client = b"", ONION_NETWORK
+        self._beginning, self._onion_client, self._is_between = b"", ONION_NETWORK, False
         # Tor's daemon is on this machine, or next to it. On the open net the port would be a door past all limits.
         if self.server is None or self.client is None or of_client(self.client[0], (), ()).is_public:
             self.transport.abort()
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._cancel_timer()
-        self._end_body()
-        self.resume_writing()
-        self.open_connections.discard(self)
-        metrics.CONNECTIONS.set(len(self.open_connections))
-        # Of several requests, the parent notifies the last one only.
-        for cycle in (self._running, *(cycle for cycle, _ in self.pipeline)):
-            if cycle is not None and not cycle.response_complete:
-                cycle.disconnected = True
-                cycle.message_event.set()
-        self._running = None
-        self.pipeline.clear()
-        self._unset_keepalive_if_required()
-        super().connection_lost(exc)
-
     def data_received(self, data: bytes) -> None:
-        """Feed the parser, in pieces that are no longer than a head may be."""
+        """Answer a head that is known at once; read everything else."""
+        if self._is_between and (request := self._known_heads.get(data)) is not None and self.is_free():
+            reply = self._reply_to(request)
+            if reply is not None:
+                self._framing = 0
+                self._deadline.clear()
+                self._write_reply(reply)
+                return
+        self._read(data)
+
+    def _read(self, data: bytes) -> None:
         if self._is_deaf:
             self._pass_over(data)
             return
@@ -125,20 +136,21 @@ class GuardedProtocol(HttpToolsProtocol):
             data = self._after_proxy_line(self._beginning + data)
             if not data:
                 return
-        self._unset_keepalive_if_required()
-        if self._head_timer is None:
+        if self._deadline.wait is not ClientWait.HEAD:
             cycle: RequestResponseCycle | None = self.cycle  # none before the first request
             if cycle is None or cycle.response_complete:
-                self._start_timer()
+                self._await_head()
+        was_between, self._begun = self._is_between, 0
         self._framing += len(data)
         if self._framing <= MAX_HEAD:
             self._feed(data)
         else:
             self._framing -= len(data)
             self._feed_in_pieces(memoryview(data))
-        if self._in_body and self._body_watch is None:
-            self._body_watch = BodyWatch(self)
-            self.open_connections.add_unfinished(self)
+        if self._in_body:
+            self._watch_body()
+        elif was_between and self._is_between and self._begun == 1 and self._cache and self._request:
+            self._cache.known_heads.note(data, self.headers, self._request)  # one request, and nothing else
 
     def _feed_in_pieces(self, data: memoryview) -> None:
         while data and not self._is_deaf and not self.transport.is_closing():
@@ -161,7 +173,7 @@ class GuardedProtocol(HttpToolsProtocol):
         else:
             # A head that goes on: its lines take many times their length in memory.
             headers: list[Header] | None = self.headers  # none before the first request
-            if self._head_timer is not None and headers is not None and len(headers) > MAX_LINES:
+            if self._deadline.wait is ClientWait.HEAD and headers is not None and len(headers) > MAX_LINES:
                 self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
 
     def _handle(self, error: httptools.HttpParserError) -> None:
@@ -178,8 +190,8 @@ class GuardedProtocol(HttpToolsProtocol):
     def _finish(self) -> None:
         """Read nothing more; close the connection after the last response."""
         cycle: RequestResponseCycle | None = self.cycle
-        self._is_deaf, self._framing = True, 0
-        self._cancel_timer()
+        self._is_deaf, self._is_between, self._framing = True, False, 0
+        self._deadline.clear()
         if cycle is None or cycle.response_complete:
             self._close()
         else:
@@ -207,11 +219,10 @@ class GuardedProtocol(HttpToolsProtocol):
         self.transport.write(refusal(status, self.server_state.default_headers))
         # If it closed at once, the kernel would reset the connection because of what was not read, and the client would
         # not see the answer.
-        self._is_deaf, self._framing = True, 0
+        self._is_deaf, self._is_between, self._framing = True, False, 0
         self._end_body()
-        self._cancel_timer()
         self.transport.write_eof()
-        self._head_timer = self.loop.call_later(LINGER, self._abort_slow_client)
+        self._deadline.set(ClientWait.END, LINGER)
 
     def _pass_over(self, data: bytes) -> None:
         self._framing += len(data)
@@ -237,37 +248,55 @@ class GuardedProtocol(HttpToolsProtocol):
         return rest
 
     def on_message_begin(self) -> None:
-        """Start the timer for a pipelined head; say by which listener it came. Raises ``PipelineFull``."""
+        """Start the deadline of a pipelined head. Raises ``PipelineFull``. What an application needs is made later."""
         if len(self.pipeline) >= MAX_PIPELINED:
             raise PipelineFull
         self._fed_at_begin = self._feeds
-        if self._head_timer is None:
-            self._start_timer()
-        super().on_message_begin()
-        if self._onion_client is not None:
-            self.scope[ONION_CLIENT] = self._onion_client  # type: ignore[literal-required]
+        self._is_between = self._has_body = self.expect_100_continue = False
+        self._request = None
+        self._begun += 1
+        if self._deadline.wait is not ClientWait.HEAD:
+            self._await_head()
+        self.url, self.headers = b"", []
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a line of a head, or one behind a body."""
+        name = name.lower()
+        if name in _BODY_HEADERS:
+            self._has_body = True
+            if name == b"expect" and value.lower() == b"100-continue":
+                self.expect_100_continue = True
+        self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         """Write the cached reply if there is one; hand everything else to the application."""
         self._framing = 0
         if len(self.headers) > MAX_LINES or (self._fed_at_begin != self._feeds and self._head_size() > MAX_HEAD):
             raise HeadRefused(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
-        self._cancel_timer()
+        self._deadline.clear()
         if self.url[:1] != b"/":
             self._take_host_of_target()
-        has_body = any(name in _BODY_HEADERS for name, _ in self.headers)
-        reply = self.cached_reply() if not has_body and self.can_use_fast_path() else None
+        reply = self._cached_reply() if not self._has_body and self.is_free() and self._is_simple() else None
         self._is_answered = reply is not None
         if reply is None:
-            self._unset_keepalive_if_required()  # set if the request right before was answered here
-            super().on_headers_complete()
-            if has_body:
-                self._in_body, self._chunks, self.received = True, 0, 0
-                self.headers = Trailers()
-            return
+            self._call_application()
+        else:
+            self._write_reply(reply)
+
+    def _call_application(self) -> None:
+        url, headers, is_waiting = self.url, self.headers, self.expect_100_continue
+        super().on_message_begin()  # makes the scope
+        self.url, self.headers[:], self.expect_100_continue = url, headers, is_waiting
+        if self._onion_client is not None:
+            self.scope[ONION_CLIENT] = self._onion_client  # type: ignore[literal-required]
+        super().on_headers_complete()
+        if self._has_body:
+            self._in_body, self._chunks, self.received = True, 0, 0
+            self.headers = Trailers()
+
+    def _write_reply(self, reply: tuple[bytes, bytes]) -> None:
         lines, body = reply
-        default_lines = [b"%b: %b\r\n" % header for header in self.server_state.default_headers]
-        self.transport.write(b"".join((lines, *default_lines, b"\r\n", body)))
+        self.transport.write(b"".join((lines, _default_lines.of(self.server_state.default_headers), body)))
         self.on_response_complete()
 
     def _take_host_of_target(self) -> None:
@@ -288,6 +317,7 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         self._framing = 0
+        self._is_between = not self._is_deaf and self._onion_client is None
         if not self._is_answered:
             self._end_body()
             super().on_message_complete()
@@ -296,15 +326,15 @@ class GuardedProtocol(HttpToolsProtocol):
         """Return the size of the head, without what may be left out of it."""
         return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
 
-    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        self._running = cycle
-        super()._start_asgi_task(cycle, app)
-
-    def can_use_fast_path(self) -> bool:
-        """True for HTTP/1.1 keep-alive without upgrade, unanswered earlier request or backpressure."""
+    def is_free(self) -> bool:
+        """True without an unanswered earlier request, backpressure, and an end that is near."""
         cycle: RequestResponseCycle | None = self.cycle
         if (cycle is not None and not cycle.response_complete) or self.flow.write_paused or self.is_draining:
             return False
+        return not self.transport.is_closing()
+
+    def _is_simple(self) -> bool:
+        """True for HTTP/1.1 keep-alive without upgrade."""
         parser = self.parser
         return parser.get_http_version() == "1.1" and parser.should_keep_alive() and not parser.should_upgrade()
 
@@ -312,13 +342,18 @@ class GuardedProtocol(HttpToolsProtocol):
         """Return whether it was a trusted proxy that connected."""
         return self.client is not None and is_in(self.client[0], tuple(self.trusted))
 
-    def cached_reply(self) -> tuple[bytes, bytes] | None:
-        cached_response: CachedReply | None = getattr(self.app, "cached_response", None)
-        if cached_response is None or self.transport.is_closing():
+    def _cached_reply(self) -> tuple[bytes, bytes] | None:
+        if self._cache is None:
             return None
-        return cached_response(
-            self.parser.get_method(), self.url, self.headers, is_onion=self._onion_client is not None
-        )
+        method, is_onion = self.parser.get_method(), self._onion_client is not None
+        self._request = self._cache.cache_request(method, self.url, self.headers, is_onion=is_onion)
+        reply = None if self._request is None else self._reply_to(self._request)
+        if reply is None:
+            self._request = None
+        return reply
+
+    def _reply_to(self, request: CacheRequest) -> tuple[bytes, bytes] | None:
+        return None if self._cache is None else self._cache.cached_response(request)
 
     # A response that lasts
 
@@ -331,11 +366,7 @@ class GuardedProtocol(HttpToolsProtocol):
         transport, cycle = self.transport, self._running
         if cycle is None or transport.is_closing():
             return None
-        self._cancel_timer()
-        self._end_body()
-        self._unset_keepalive_if_required()
-        self.resume_writing()
-        self.open_connections.discard(self)
+        self._let_go()
         self.connections.discard(self)
         self.pipeline.clear()
         self.flow.resume_reading()
@@ -344,81 +375,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self.parser = self.cycle = self._running = None  # type: ignore[assignment]
         return transport
 
-    # The body: how fast it arrives
-
-    def _end_body(self) -> None:
-        self._in_body = False
-        if self._body_watch is not None:
-            self._body_watch.stop()
-            self._body_watch = None
-            self.open_connections.discard_unfinished(self)
-
-    def is_body_held_up(self) -> bool:
-        """Return whether the body is not read, or the client waits for a word to send it."""
-        cycle = self.cycle
-        return self.flow.read_paused or (cycle.waiting_for_100_continue and not cycle.response_complete)
-
-    # The response: whether it is read
-
-    def pause_writing(self) -> None:
-        super().pause_writing()
-        self._watch_reader()
-
-    def resume_writing(self) -> None:
-        super().resume_writing()
-        if self._reader_watch is not None:
-            self._reader_watch.stop()
-            self._reader_watch = None
-            self.open_connections.discard_unread(self)
-
-    def _watch_reader(self) -> None:
-        if self._reader_watch is None:
-            self._reader_watch = ReaderWatch(self.transport, self.loop)
-            self.open_connections.add_unread(self)
-
-    def on_response_complete(self) -> None:
-        """Close a connection that has ended, and be it that the client does not read the rest."""
-        super().on_response_complete()
-        if self.transport.is_closing():
-            self._close()
-
-    def timeout_keep_alive_handler(self) -> None:
-        self._close()
-
-    def _close(self) -> None:
-        """Close as soon as the client has read what was written, or does not go on reading."""
-        self.transport.close()
-        if self.transport.get_write_buffer_size():
-            self._watch_reader()
-
-    # Too many connections
-
-    def idle_since(self) -> float | None:
-        """Return since when there has been no request to answer; None if there is one."""
-        if self._running is not None and not self._running.response_complete:
-            return None
-        if self._head_timer is not None:
-            return self._head_timer.when() - HEAD_TIMEOUT
-        if self.timeout_keep_alive_task is not None:
-            return self.timeout_keep_alive_task.when() - self.timeout_keep_alive
-        return 0.0  # it is being closed, or the rest of a body is passed over
-
-    def evict(self) -> None:
-        self.transport.abort()
-
     # The head: how fast it arrives
 
-    def _start_timer(self) -> None:
-        self._head_timer = self.loop.call_later(HEAD_TIMEOUT, self._abort_slow_client)
-
-    def _cancel_timer(self) -> None:
-        if self._head_timer is not None:
-            self._head_timer.cancel()
-            self._head_timer = None
-
-    def _abort_slow_client(self) -> None:
-        """Abort the connection, and with it a response still being sent to a client with a half-sent next request."""
-        self._head_timer = None
-        if not self.transport.is_closing():
-            metrics.CONNECTIONS_CLOSED.labels("slow_head").inc()
-            self.transport.abort()
+    def _await_head(self) -> None:
+        self._deadline.set(ClientWait.HEAD, HEAD_TIMEOUT)

@@ -20,6 +20,8 @@ class Coding(StrEnum):
     GZIP = "gzip"
     IDENTITY = "identity"
 
+    __hash__ = str.__hash__  # an enumeration's own is written in Python, and one is looked up for every response
+
 
 _MEMBER = re.compile(r"\s*([!#$%&'*+.^_`|~\w-]+)\s*(?:;\s*q=([01](?:\.\d{0,3})?)\s*)?", re.ASCII)
 _ZSTANDARD_LEVEL = 12  # 2 ms for a letter page; further levels take ten times as long for 4 %

@@ -22,6 +22,7 @@ from petition.letters.switches import InstallationNotices
 from petition.web.content_codings import best_coding
 from petition.web.count_stream import CountStreams
 from petition.web.headers import common_headers, html_headers
+from petition.web.known_heads import CacheRequest, KnownHeads
 from petition.web.listeners import Listeners
 from petition.web.page_cache import ALL, CachedResponse, Header, KeyHeaders, PageCache, etag_matches
 from petition.web.request_counts import LEFT, RequestCounts
@@ -78,6 +79,7 @@ class Gateway:
     ) -> None:
         self._app = app
         self._counts = RequestCounts(routes)
+        self.known_heads = KnownHeads()
         self._notices = notices
         self._pages = pages
         self._streams = streams
@@ -107,7 +109,8 @@ class Gateway:
                 headers = headers + self._closing(headers)
                 await send({"type": "http.response.start", "status": status, "headers": headers})
                 await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
-                self._counts.count_hit(scope["method"], _key(scope), status, perf_counter() - started)
+                counts = self._counts.of_address(scope["method"], _key(scope))
+                self._counts.count_hit(counts, status, perf_counter() - started)
                 return
             if self._streams.admit(scope, send):
                 self._counts.count_stream(EVENTS)
@@ -141,28 +144,35 @@ class Gateway:
         if not scope["path"].startswith(DESK):
             patience.begin(self._patience, is_total=scope["method"] not in SAFE)
 
-    def cached_response(
-        self, method: bytes, url: bytes, headers: list[Header], *, is_onion: bool
-    ) -> tuple[bytes, bytes] | None:
-        """Return the cached response to a request without a body, as (status and header lines, body), or None.
+    def cache_request(self, method: bytes, url: bytes, headers: list[Header], *, is_onion: bool) -> CacheRequest | None:
+        """Return what a request without a body asks of the cache; None if the application has to answer.
 
-        The bytes are those the application would send, which answers all targets (``url``, raw) with escapes or a host.
+        It answers all targets (``url``, raw) with escapes or a host.
         """
-        started, key = perf_counter(), url.decode("latin-1")
-        page = self._pages.fresh.get(key)
-        if page is None or b"%" in url or (method != b"GET" and method != b"HEAD"):
-            return None
-        if self._closing(page.headers):  # the application does that
+        key = url.decode("latin-1")
+        if key not in self._pages.fresh or b"%" in url or (method != b"GET" and method != b"HEAD"):
             return None
         host, accept_encoding, if_none_match = _request_headers(headers)
         if host not in self._listeners.hosts(is_onion=is_onion):
             return None
-        if if_none_match is not None and etag_matches(page.etag, if_none_match):
-            self._counts.count_hit(method, key, 304, perf_counter() - started)
+        counts = self._counts.of_address(method, key)
+        return CacheRequest(key, method == b"HEAD", best_coding(accept_encoding), if_none_match, counts)
+
+    def cached_response(self, request: CacheRequest) -> tuple[bytes, bytes] | None:
+        """Return the cached response as (status and header lines, body), or None if the application has to answer.
+
+        The bytes are those the application would send.
+        """
+        started = perf_counter()
+        page = self._pages.fresh.get(request.key)
+        if page is None or (self._close_after_page and self._closing(page.headers)):
+            return None
+        if request.if_none_match is not None and etag_matches(page.etag, request.if_none_match):
+            self._counts.count_hit(request.counts, 304, perf_counter() - started)
             return page.not_modified_lines, b""
-        encoded = page.encoded(best_coding(accept_encoding))
-        self._counts.count_hit(method, key, 200, perf_counter() - started)
-        return encoded.lines, b"" if method == b"HEAD" else encoded.body
+        encoded = page.encoded(request.coding)
+        self._counts.count_hit(request.counts, 200, perf_counter() - started)
+        return encoded.lines, b"" if request.is_head else encoded.body
 
     def stop(self) -> None:
         """End the count streams, which would delay a shutdown."""

@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from petition.core import metrics
 from petition.core.errors import Unavailable
@@ -38,14 +38,6 @@ MAX_BYTES = 64 * 1024 * 1024  # of all pages together, plain and compressed
 def list_group(slug: str) -> str:
     """Return the group of a letter's list of signatories, which moves with each of them."""
     return f"{slug}/signatories"
-
-
-class CachedReply(Protocol):
-    """Return (status and header lines, body), or None if the application has to answer."""
-
-    def __call__(
-        self, method: bytes, url: bytes, headers: list[Header], *, is_onion: bool
-    ) -> tuple[bytes, bytes] | None: ...
 
 
 class CacheTier(StrEnum):

@@ -46,13 +46,15 @@ class RequestCounts:
         self._by_address: dict[tuple[object, str], RouteCounts] = {}
         self._hits = metrics.PAGES.labels("hit")
 
-    def count_hit(self, method: str | bytes, key: str, status: int, seconds: float) -> None:
-        """Count an answer from the page cache; ``key`` is its address with the query."""
-        counts = self._by_address.get((method, key))
-        if counts is None:
-            counts = self._of_address(method, key)
+    def count_hit(self, counts: RouteCounts, status: int, seconds: float) -> None:
+        """Count an answer from the page cache among those of its address."""
         counts.count(status, seconds)
         self._hits.inc()
+
+    def of_address(self, method: str | bytes, key: str) -> RouteCounts:
+        """Return the counts of a page of the cache; ``key`` is its address with the query."""
+        counts = self._by_address.get((method, key))
+        return self._look_up(method, key) if counts is None else counts
 
     def count(self, scope: Mapping[str, Any], status: int, seconds: float | None) -> None:
         """Count an answer of the framework, which has noted its route in ``scope``."""
@@ -62,7 +64,7 @@ class RequestCounts:
         """Count a stream that begins."""
         self._of("GET", route).count(200, None)
 
-    def _of_address(self, method: str | bytes, key: str) -> RouteCounts:
+    def _look_up(self, method: str | bytes, key: str) -> RouteCounts:
         if len(self._by_address) >= MAX_ADDRESSES:
             self._by_address.clear()
         path = key.partition("?")[0]

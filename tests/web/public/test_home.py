@@ -77,7 +77,9 @@ async def test_each_page_has_one_address(site: Installation, monkeypatch: pytest
     keys = [key for key in site.app._pages.fresh if key.startswith("/ru/?") or key == "/ru/"]
     assert sorted(keys) == ["/ru/", "/ru/?page=2"]
     for key in keys:
-        assert site.app.cached_response(b"GET", key.encode(), host, is_onion=False)
+        request = site.app.cache_request(b"GET", key.encode(), host, is_onion=False)
+        assert request is not None
+        assert site.app.cached_response(request)
 
 
 async def test_one_page_says_nothing_of_pages(site: Installation) -> None:

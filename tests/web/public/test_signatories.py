@@ -79,7 +79,9 @@ async def test_the_first_page_comes_from_the_cache(sleepy: Installation) -> None
         await conn.execute("DELETE FROM signature")  # nothing moves by that, so that the page is seen to be cached
     host = [(b"host", f"localhost:{sleepy.settings.port}".encode())]
     for path in FIRST_PAGES:
-        assert sleepy.app.cached_response(b"GET", path.encode(), host, is_onion=False)
+        request = sleepy.app.cache_request(b"GET", path.encode(), host, is_onion=False)
+        assert request is not None
+        assert sleepy.app.cached_response(request)
     for query in ("?utm=x", "?kind=person&page=1", "?page=1"):
         assert "Vera Novak" in (await sleepy.client.get(LIST + query)).text
     for query in ("?q=vera", "?after=" + Cursor(NOON + timedelta(days=9), 1).encode()):
