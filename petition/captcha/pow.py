@@ -21,7 +21,7 @@ import altcha
 
 from petition.captcha.model import Passed, Refusal, Result, nonce_of
 from petition.captcha.pool import Pool
-from petition.core.encryption import derive
+from petition.core.encryption import KeyedDigest, derive
 from petition.core.ids import LetterId
 
 ALGORITHM = "PBKDF2/SHA-256"
@@ -67,6 +67,7 @@ class ProofOfWork:
         self, secrets_newest_first: Sequence[str], *, price: Price = STANDARD, lifetime: timedelta = LIFETIME
     ) -> None:
         self._keys = [(derive(secret, "pow"), derive(secret, "pow answer")) for secret in secrets_newest_first]
+        self._signing, self._answer = (KeyedDigest(key) for key in self._keys[0])
         self._price = price
         self._lifetime = lifetime
         self._pools = [
@@ -102,7 +103,7 @@ class ProofOfWork:
         whole = _read(text)
         if whole is None:
             return Refusal.WRONG
-        if _is_solved(whole, *self._keys[0]):
+        if _is_solved(whole, self._signing, self._answer):
             return _passed(whole["challenge"], letter_id)
         return self._by_library(whole, letter_id)
 
@@ -140,7 +141,7 @@ def _read(text: str) -> Any:
         return None
 
 
-def _is_solved(whole: Any, signing_key: bytes, answer_key: bytes) -> bool:
+def _is_solved(whole: Any, signing: KeyedDigest, answer: KeyedDigest) -> bool:
     """Tell quickly whether this is a solved challenge of ours that has not expired; if not, the library says why not.
 
     The library writes what is signed in Python, so that every number and text comes out as a browser would write it.
@@ -151,16 +152,16 @@ def _is_solved(whole: Any, signing_key: bytes, answer_key: bytes) -> bool:
         challenge, derived = whole["challenge"], whole["solution"]["derivedKey"]
         parameters = challenge["parameters"]
         return (
-            _matches(signing_key, _canonical(parameters).encode(), challenge["signature"])
+            _matches(signing, _canonical(parameters).encode(), challenge["signature"])
             and parameters["expiresAt"] >= time.time()
-            and _matches(answer_key, bytes.fromhex(derived), parameters["keySignature"])
+            and _matches(answer, bytes.fromhex(derived), parameters["keySignature"])
         )
     except (ValueError, TypeError, KeyError, RecursionError):
         return False
 
 
-def _matches(key: bytes, message: bytes, signature: object) -> bool:
-    expected = hmac.digest(key, message, "sha256").hex()
+def _matches(key: KeyedDigest, message: bytes, signature: object) -> bool:
+    expected = key.whole(message).hex()
     return isinstance(signature, str) and hmac.compare_digest(expected.encode(), signature.encode())
 
 

@@ -100,7 +100,7 @@ class ClientNetwork:
 
     def limits(self, limit: int) -> tuple[tuple[str, int], ...]:
         """Return (prefix, how much ``limit`` allows there), narrow to wide."""
-        return tuple((prefix, limit * factor) for prefix, factor in zip(self.prefixes, self.factors, strict=True))
+        return tuple([(prefix, limit * factor) for prefix, factor in zip(self.prefixes, self.factors, strict=True)])
 
 
 ONION_NETWORK = ClientNetwork(NetworkKind.ONION, (ONION, ONION_SERVICE), (ONION_FACTOR, ONION_FACTOR))

@@ -82,10 +82,14 @@ class KeyedDigest:
 
     def digest(self, text: str) -> bytes:
         """Return the 16-byte keyed digest of ``text``."""
+        return self.whole(text.encode())[:DIGEST_BYTES]
+
+    def whole(self, content: bytes) -> bytes:
+        """Return all 32 bytes of the HMAC."""
         inner, outer = self._inner.copy(), self._outer.copy()
-        inner.update(text.encode())
+        inner.update(content)
         outer.update(inner.digest())
-        return outer.digest()[:DIGEST_BYTES]
+        return outer.digest()
 
 
 class Sealer:

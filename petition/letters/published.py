@@ -9,10 +9,12 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable, Collection, Sequence
+from contextvars import Context
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
+from typing import Any
 
-from petition.core import metrics
+from petition.core import metrics, patience
 from petition.core.backoff import Backoff
 from petition.core.database import Connection, Database
 from petition.core.encryption import Wrapper
@@ -76,6 +78,7 @@ class PublishedLetters:
         self._hidden_listeners: list[Callable[[str], None]] = []
         self._poll_lock = asyncio.Lock()
         self._next_poll: asyncio.Task[None] | None = None
+        self._reloads: dict[tuple[LetterId, int], asyncio.Task[Letter]] = {}  # by id and revision
         self._last_poll_at = float("-inf")
         self.is_database_up = False  # did the last look succeed?
 
@@ -295,12 +298,26 @@ class PublishedLetters:
         if old is not None and old.id == status.id and not self.is_database_up:
             return old
         try:
-            async with self._database.connection() as conn:
-                letter = await read(conn, self._wrapper, status.id)
+            return await self._read_once(status)
         except Unavailable:
             if old is not None and old.id == status.id:
                 return old
             raise
+
+    async def _read_once(self, status: LetterStatus) -> Letter:
+        """Read a letter, once for all who ask for this revision meanwhile: a crowd would fill the pool with it."""
+        key = status.id, status.revision
+        if (reload := self._reloads.get(key)) is None:
+            # In a context of its own: its patience is not what the first request has left.
+            self._reloads[key] = reload = asyncio.create_task(self._read_letter(status.id), context=Context())
+            reload.add_done_callback(_ignore_result)
+            reload.add_done_callback(lambda _: self._reloads.pop(key))
+        return await asyncio.shield(reload)
+
+    async def _read_letter(self, letter_id: LetterId) -> Letter:
+        patience.begin(self._database.patience)
+        async with self._database.connection() as conn:
+            letter = await read(conn, self._wrapper, letter_id)
         self._memory.add(letter)
         return letter
 
@@ -348,7 +365,7 @@ async def read_with_switches(conn: Connection, wrapper: Wrapper, letter_id: Lett
     return replace(letter, switches=await switch_queries.of_letter(conn, letter_id))
 
 
-def _ignore_result(look: asyncio.Task[None]) -> None:
+def _ignore_result(task: asyncio.Task[Any]) -> None:
     """Retrieve the exception, or asyncio logs "never retrieved"."""
-    if not look.cancelled():
-        look.exception()
+    if not task.cancelled():
+        task.exception()

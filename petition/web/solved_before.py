@@ -35,8 +35,11 @@ def fields(request: Request) -> dict[str, str]:
 
 def passed_in(services: Services, letter_id: LetterId, form: Mapping[str, str]) -> Passed | None:
     """Return the solved challenge that a form brings back, if it is this letter's and has not expired."""
+    token = form.get(AGAIN)
+    if not token:
+        return None
     try:
-        of_letter, nonce, expires_at, price, drawn = services.tokens.read_again(form.get(AGAIN, ""))
+        of_letter, nonce, expires_at, price, drawn = services.tokens.read_again(token)
     except BadToken:
         return None
     if of_letter != letter_id or expires_at <= datetime.now(UTC).timestamp():

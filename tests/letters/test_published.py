@@ -7,9 +7,11 @@ import pytest
 
 from petition.core.database import Connection, Database
 from petition.core.encryption import Wrapper
-from petition.core.errors import Gone, ImportRefused, NotFound, PetitionError
+from petition.core.errors import Gone, ImportRefused, NotFound, PetitionError, Unavailable
+from petition.core.ids import LetterId
 from petition.drafts import publishing
-from petition.letters import lifecycle_queries, status_queries
+from petition.letters import lifecycle_queries, published, status_queries
+from petition.letters.model import Letter
 from petition.letters.published import SPACING, PublishedLetters
 from tests.letters.folders import other_letter
 from tests.rows import rows_of
@@ -74,6 +76,25 @@ async def test_each_waits_for_a_look_that_began_later(site: Installation, databa
     finally:
         stop.set()
         await asyncio.gather(*flood)
+
+
+async def test_a_crowd_reads_a_letter_once(
+    site: Installation, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own, read, reads = PublishedLetters(database, Wrapper([KEY])), published.read, []
+
+    async def counting(conn: Connection, wrapper: Wrapper, letter_id: LetterId) -> Letter:
+        reads.append(letter_id)
+        if len(reads) == 1:
+            raise Unavailable("the database went away")
+        return await read(conn, wrapper, letter_id)
+
+    monkeypatch.setattr(published, "read", counting)
+    first = await asyncio.gather(*(own.get(SLUG) for _ in range(200)), return_exceptions=True)
+    assert {type(result) for result in first} == {Unavailable}  # all of them, and the next one asks again
+    letters = await asyncio.gather(*(own.get(SLUG) for _ in range(200)))
+    assert len({id(letter.letter.version) for letter in letters}) == 1
+    assert len(reads) == 2
 
 
 async def test_an_unknown_id_too(site: Installation, database: Database) -> None:

@@ -28,7 +28,7 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # of each form: frozen, it takes four times as long to make
 class Visit:
     """One request for a public page. ``lang`` is the language to answer in."""
 
