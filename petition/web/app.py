@@ -36,7 +36,7 @@ from petition.packages.making import PackageMaker
 from petition.signatures import forms
 from petition.signatures.confirming import Confirming
 from petition.signatures.signing import Signing
-from petition.web import error_pages, health, send_again, shutdown
+from petition.web import error_pages, health, loop_lag, send_again, shutdown
 from petition.web.api import docs, how_we_count
 from petition.web.api import endpoints as api
 from petition.web.cache_purging import CachePurger
@@ -102,7 +102,7 @@ def create_app(settings: Settings) -> Gateway:
             gc.freeze()  # scanning the long-lived objects again and again took 5 % of a busy server
             gc.set_threshold(YOUNG_OBJECTS, 1, 10)
             purger.attach(services.letters)  # after the page cache: our own copies go first
-            loops = [services.letters.watch(), reading.watch(), purger.run()]
+            loops = [services.letters.watch(), reading.watch(), purger.run(), loop_lag.measure()]
             loops += [streams.send_heartbeats(), pages.expire_dated(), pages.shrink_lasting()]
             if services.stored is not None:
                 state: dict[str, object] = {"services": services}
