@@ -44,6 +44,8 @@ class Tally:
     p50: float  # milliseconds
     p95: float
     p99: float
+    longest: float = 0.0
+    late: float = 0.0  # milliseconds, the 99th percentile: how late the generator itself was
 
     @property
     def rate(self) -> float:
@@ -60,7 +62,8 @@ class _Run:
         self.until = time.perf_counter() + order.seconds if order.seconds else float("inf")
         self.statuses: dict[bytes, int] = {}
         self.times: list[float] = []
-        self.present = order.visitors
+        self.lateness: list[float] = []  # seconds, of requests that had their moment
+        self.port, self.present = order.port, order.visitors
         self.done = asyncio.get_running_loop().create_future()
 
     def next(self) -> bytes | None:
@@ -88,10 +91,14 @@ class _Visitor(asyncio.Protocol):
         self._run = run
         self._seen = b""
         self._asking = False
+        self._waiting: bytes | None = None  # a request whose moment has not come
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's own class does not say so
-        self._ask()
+        if self._waiting is None:
+            self._ask()
+        else:
+            self._write(self._waiting)
 
     def _ask(self) -> None:
         request = self._run.next()
@@ -99,12 +106,21 @@ class _Visitor(asyncio.Protocol):
         if request is None:
             self._transport.close()
         elif (early := self._run.early()) > 0:
-            asyncio.get_running_loop().call_later(early, self._write, request)
+            self._waiting = request
+            asyncio.get_running_loop().call_later(early, self._write_late, request, time.perf_counter() + early)
+        else:
+            self._write(request)
+
+    def _write_late(self, request: bytes, due: float) -> None:
+        self._run.lateness.append(time.perf_counter() - due)
+        if self._transport.is_closing():  # the server does not keep idle connections for ever
+            loop = asyncio.get_running_loop()
+            self._connecting = loop.create_task(loop.create_connection(lambda: self, "127.0.0.1", self._run.port))
         else:
             self._write(request)
 
     def _write(self, request: bytes) -> None:
-        self._asked = time.perf_counter()
+        self._asked, self._waiting = time.perf_counter(), None
         self._transport.write(request)
 
     def data_received(self, data: bytes) -> None:
@@ -124,6 +140,8 @@ class _Visitor(asyncio.Protocol):
         self._ask()
 
     def connection_lost(self, error: Exception | None) -> None:
+        if self._waiting is not None:
+            return
         if self._asking and error is None:
             error = ConnectionError("the server closed a connection in the middle")
         self._run.leave(error)
@@ -144,9 +162,15 @@ async def carry_out(order: Order) -> Tally:
     await run.done
     seconds, busy = time.perf_counter() - started, time.process_time() - worked
     times = sorted(run.times)
-    p50, p95, p99 = (1000 * times[min(len(times) - 1, len(times) * p // 100)] for p in (50, 95, 99))
+    p50, p95, p99 = (_percentile(times, percent) for percent in (50, 95, 99))
     statuses = {status.decode(): n for status, n in run.statuses.items()}
-    return Tally(seconds, statuses, busy / seconds, p50, p95, p99)
+    late = _percentile(sorted(run.lateness), 99)
+    return Tally(seconds, statuses, busy / seconds, p50, p95, p99, 1000 * times[-1], late)
+
+
+def _percentile(times: list[float], percent: int) -> float:
+    """Return it of sorted ``times`` (seconds) in milliseconds; 0 of none."""
+    return 1000 * times[min(len(times) - 1, len(times) * percent // 100)] if times else 0.0
 
 
 async def send(order: Order) -> Tally:
