@@ -25,6 +25,7 @@ from petition.web.public.shown_form import CHALLENGE_FIELDS
 MAX_FORM = 200_000  # bytes of a form that waits in a page
 MAX_FIELDS = 500
 MAX_HIDDEN = 60  # characters
+MAX_ROWS = 8
 _TEMPLATE = "again.html"
 _NOT_TYPED = CHALLENGE_FIELDS | {"version"}
 TITLE = N_("Not stored yet")
@@ -84,7 +85,8 @@ def _prepared_page(
 def _input(name: str, value: str, label: str) -> str:
     """Return a field that sends ``value`` again; a long text can be seen, and copied."""
     if ("\n" in value or len(value) > MAX_HIDDEN) and name not in _NOT_TYPED:
-        area = f'<textarea name="{escape(name)}" rows="8" aria-label="{label}" readonly>'
+        rows = min(MAX_ROWS, 2 + value.count("\n") + len(value) // MAX_HIDDEN)
+        area = f'<textarea name="{escape(name)}" rows="{rows}" aria-label="{label}" readonly>'
         return f'<div class="field">{area}\n{escape(value)}</textarea></div>\n'
     return f'<input type="hidden" name="{escape(name)}" value="{escape(value)}">\n'
 
