@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import cycle
+from pathlib import Path
 from typing import Any, cast
 
 import uvloop
@@ -32,6 +33,7 @@ class Order:
     visitors: int
     seconds: float | None = None
     rate: float | None = None  # no more than so many a second, by all visitors together
+    server: int | None = None  # the process that answers, to see what it works while a visitor waits
 
 
 @dataclass
@@ -46,6 +48,7 @@ class Tally:
     p99: float
     longest: float = 0.0
     late: float = 0.0  # milliseconds, the 99th percentile: how late the generator itself was
+    worked: float = 0.0  # milliseconds, the 99th percentile: processor time of ``server`` while a visitor waited
 
     @property
     def rate(self) -> float:
@@ -63,6 +66,8 @@ class _Run:
         self.statuses: dict[bytes, int] = {}
         self.times: list[float] = []
         self.lateness: list[float] = []  # seconds, of requests that had their moment
+        self.worked: list[float] = []  # seconds
+        self.server = Path(f"/proc/{order.server}/schedstat") if order.server else None
         self.port, self.present = order.port, order.visitors
         self.done = asyncio.get_running_loop().create_future()
 
@@ -75,6 +80,10 @@ class _Run:
             return 0.0
         self.asked += 1
         return self.started + self.asked / self.pace - time.perf_counter()
+
+    def server_time(self) -> float:
+        """Return the server's processor time (seconds) up to now; 0 if it is not looked at."""
+        return int(self.server.read_bytes().split()[0]) / 1e9 if self.server else 0.0
 
     def leave(self, error: Exception | None) -> None:
         self.present -= 1
@@ -120,6 +129,7 @@ class _Visitor(asyncio.Protocol):
             self._write(request)
 
     def _write(self, request: bytes) -> None:
+        self._worked_before = self._run.server_time()
         self._asked, self._waiting = time.perf_counter(), None
         self._transport.write(request)
 
@@ -135,6 +145,7 @@ class _Visitor(asyncio.Protocol):
         if len(seen) < head + 4 + (int(length[1]) if length else 0):
             return
         self._run.times.append(time.perf_counter() - self._asked)
+        self._run.worked.append(self._run.server_time() - self._worked_before)
         self._run.statuses[status] = self._run.statuses.get(status, 0) + 1
         self._seen = b""
         self._ask()
@@ -165,7 +176,8 @@ async def carry_out(order: Order) -> Tally:
     p50, p95, p99 = (_percentile(times, percent) for percent in (50, 95, 99))
     statuses = {status.decode(): n for status, n in run.statuses.items()}
     late = _percentile(sorted(run.lateness), 99)
-    return Tally(seconds, statuses, busy / seconds, p50, p95, p99, 1000 * times[-1], late)
+    worked = _percentile(sorted(run.worked), 99)
+    return Tally(seconds, statuses, busy / seconds, p50, p95, p99, 1000 * times[-1], late, worked)
 
 
 def _percentile(times: list[float], percent: int) -> float:
