@@ -80,7 +80,7 @@ class Run:
 
     def note_usage(self) -> None:
         seconds = {name: cpu_of(pid) for name, pid in self.processes.items() if name != "postgresql"}
-        seconds["postgresql"] = _cpu_of_postgresql(self.processes["postgresql"])
+        seconds["postgresql"] = cpu_with_children(self.processes["postgresql"])
         seconds["generator and sink"] = self.tally.cpu
         self.usages.append(Usage(self.tally.confirmed, time.perf_counter(), seconds))
 
@@ -246,9 +246,9 @@ def _count_on_page(port: int, people: int) -> int:
     return shown
 
 
-def _cpu_of_postgresql(postmaster: int) -> float:
-    """Return what all processes of the server have used so far, those included that have ended."""
-    return cpu_of(postmaster) + sum(cpu_of(pid) for pid in _pids() if _parent_of(pid) == postmaster)
+def cpu_with_children(parent: int) -> float:
+    """Return what all processes of a server have used so far, those included that have ended."""
+    return cpu_of(parent) + sum(cpu_of(pid) for pid in _pids() if _parent_of(pid) == parent)
 
 
 async def postmaster_of(url: str) -> int:

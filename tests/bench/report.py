@@ -10,7 +10,7 @@ from typing import Any
 
 from petition.core.database import connect
 from tests.bench.desk_pages import RATIO as DESK
-from tests.bench.rounds import Figures, Size
+from tests.bench.figures import Figures, Size
 
 MOST = "≤"
 LEAST = "≥"
@@ -44,6 +44,7 @@ def lines(figures: Figures, size: Size) -> list[Line]:
         "first list page": "first",
         "list page in the middle": "middle",
         "history": "history",
+        "queue": "queue",
     }
     return [
         Line("warm letter page over bare ASGI", figures.ratio("page few", "bare"), LEAST, 0.8),
