@@ -13,7 +13,15 @@ ROWS = [line for line in TABLE.partition("\n## ")[0].splitlines() if line.starts
 # Each instance of one of these is a limit.
 CLASSES = {"Breaker", "ConcurrencyLimit", "MinuteLimit", "RateLimit", "RenderQueue", "Semaphore", "BoundedSemaphore"}
 # A limit may also be a number that a module compares with what it has; these say so by their names.
-NUMBERS = {"MAX_CONNECTIONS", "MAX_PER_NETWORK", "MAX_LISTENERS", "MAX_AT_ONCE", "MAX_CONCURRENT", "AT_ONCE"}
+NUMBERS = {
+    "MAX_CONNECTIONS",
+    "MAX_PER_NETWORK",
+    "MAX_LISTENERS",
+    "MAX_AT_ONCE",
+    "MAX_CONCURRENT",
+    "AT_ONCE",
+    "PER_TURN",
+}
 # What bounds a part of something that has a row of its own, or a listener that is no visitor's.
 PARTS = {"petition/web/turns.py", "petition/worker/metrics_page.py"}
 

@@ -79,6 +79,12 @@ READS = Counter(CELLS, "petition_reads_total", "Readings that a replica may answ
 READS_REFUSED = Counter(
     CELLS, "petition_replica_refusals_total", "Readings that a replica did not answer, by reason", ["reason"]
 )
+LOOP_LAG = Histogram(
+    CELLS,
+    "petition_loop_lag_seconds",
+    "How late a web process's event loop was, looked at 20 times a second",
+    buckets=FAST,
+)
 POOL_WAIT = Histogram(
     CELLS, "petition_pool_wait_seconds", "Time until a connection to the database was free", buckets=FAST
 )

@@ -40,6 +40,12 @@ def left() -> float | None:
     return None if patience is None else max(patience.seconds, 0.0)
 
 
+def left_in_all() -> float | None:
+    """Return for how many seconds this task may wait in all; None: without such a limit."""
+    patience = _current.get()
+    return max(patience.seconds, 0.0) if patience is not None and patience.is_total else None
+
+
 def spend(seconds: float) -> None:
     """Note that this task has waited."""
     patience = _current.get()

@@ -76,6 +76,10 @@ class Confirming:
         """Confirm; idempotent. Returns after the commit. Raises ``Unavailable``."""
         return await self._batcher.submit(request)
 
+    def has_room(self) -> bool:
+        """Return whether the next batch has room."""
+        return self._batcher.has_room
+
     async def drain(self) -> None:
         """Wait until everything submitted is stored."""
         await self._batcher.drain()

@@ -125,6 +125,10 @@ class Signing:
             raise Unavailable("the letter's digests have just been switched to the keeper", retry_after=1)
         return outcome
 
+    def has_room(self) -> bool:
+        """Return whether the next batch has room."""
+        return self._batcher.has_room
+
     async def drain(self) -> None:
         """Wait until everything submitted is stored."""
         await self._batcher.drain()

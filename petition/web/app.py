@@ -36,7 +36,7 @@ from petition.packages.making import PackageMaker
 from petition.signatures import forms
 from petition.signatures.confirming import Confirming
 from petition.signatures.signing import Signing
-from petition.web import error_pages, health, shutdown
+from petition.web import error_pages, health, loop_lag, send_again, shutdown
 from petition.web.api import docs, how_we_count
 from petition.web.api import endpoints as api
 from petition.web.cache_purging import CachePurger
@@ -44,6 +44,7 @@ from petition.web.count_stream import CountStreams
 from petition.web.desk import routes as desk
 from petition.web.embeds import builder, frame, oembed
 from petition.web.embeds import endpoints as embeds
+from petition.web.form_line import FormLine
 from petition.web.gateway import SAFE, App, Gateway
 from petition.web.page_cache import ALL, PageCache, list_group
 from petition.web.public import routes as public
@@ -97,10 +98,11 @@ def create_app(settings: Settings) -> Gateway:
         ):
             services = build_services(settings, database, renderer, pages, notices, streams, reading=reading)
             forms.prepare(tuple(renderer.languages))
+            send_again.prepare(renderer)
             gc.freeze()  # scanning the long-lived objects again and again took 5 % of a busy server
             gc.set_threshold(YOUNG_OBJECTS, 1, 10)
             purger.attach(services.letters)  # after the page cache: our own copies go first
-            loops = [services.letters.watch(), reading.watch(), purger.run()]
+            loops = [services.letters.watch(), reading.watch(), purger.run(), loop_lag.measure()]
             loops += [streams.send_heartbeats(), pages.expire_dated(), pages.shrink_lasting()]
             if services.stored is not None:
                 state: dict[str, object] = {"services": services}
@@ -154,6 +156,7 @@ def build_services(
     letters.on_names_hidden(stored.purge)
     pages.is_up = lambda: letters.is_database_up
     streams.attach(letters)
+    signing, confirming = Signing(database, settings.limits, sealer), Confirming(database, settings.limits)
     return Services(
         settings=settings,
         database=database,
@@ -176,8 +179,10 @@ def build_services(
         packages=PackageMaker(database, wrapper, renderer.languages, settings.base_url),
         domain_proofs=DomainProofs(settings.mx_resolver),
         copies=MirrorMaker(database, wrapper, renderer, addresses_of(settings)),
-        signing=Signing(database, settings.limits, sealer),
-        confirming=Confirming(database, settings.limits),
+        signing=signing,
+        confirming=confirming,
+        sign_line=FormLine(signing.has_room, settings.database_patience, name="sign_line"),
+        confirm_line=FormLine(confirming.has_room, settings.database_patience, name="confirm_line"),
         throttle=Throttle(settings.limits),
     )
 

@@ -28,15 +28,21 @@ _ZSTANDARD_LEVEL = 12  # 2 ms for a letter page; further levels take ten times a
 
 
 @lru_cache(512)
+def allowed_codings(accept_encoding: bytes | None) -> frozenset[str]:
+    """Return the codings that this ``Accept-Encoding`` names (RFC 9110, 12.5.3)."""
+    if accept_encoding is None:
+        return frozenset()
+    members = (_MEMBER.fullmatch(member) for member in accept_encoding.decode("latin-1").lower().split(","))
+    return frozenset(match[1] for match in members if match is not None and (match[2] is None or float(match[2]) > 0))
+
+
+@lru_cache(512)
 def best_coding(accept_encoding: bytes | None) -> Coding:
     """Return the smallest coding that this ``Accept-Encoding`` names (RFC 9110, 12.5.3); else identity.
 
     "*" is no such name: programs send it without being able to decode everything.
     """
-    if accept_encoding is None:
-        return Coding.IDENTITY
-    members = (_MEMBER.fullmatch(member) for member in accept_encoding.decode("latin-1").lower().split(","))
-    allowed = {match[1] for match in members if match is not None and (match[2] is None or float(match[2]) > 0)}
+    allowed = allowed_codings(accept_encoding)
     return next((coding for coding in Coding if coding in allowed), Coding.IDENTITY)
 
 

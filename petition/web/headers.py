@@ -1,6 +1,7 @@
 """The security headers of responses."""
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 from petition.core.settings import Settings
 from petition.web.page_cache import Header
@@ -22,6 +23,12 @@ def policy(css_hash: str, more: Mapping[str, str] | None = None) -> str:
         "frame-ancestors": "'none'",
     }
     return policy_of(sources, more)
+
+
+@lru_cache(64)
+def plain_policy(css_hash: str) -> str:
+    """Return the same without more sources, as nearly all pages have it."""
+    return policy(css_hash)
 
 
 def policy_of(sources: Mapping[str, str], more: Mapping[str, str] | None) -> str:

@@ -23,7 +23,7 @@ from petition.core.reading import Freshness
 from petition.core.templates import Renderer
 from petition.web import multipart
 from petition.web.content_codings import Coding, best_coding, compress
-from petition.web.headers import html_headers, policy
+from petition.web.headers import html_headers, plain_policy
 from petition.web.multipart import MultipartForm
 from petition.web.page_cache import PUBLIC, CachedResponse, Header, build_response
 from petition.web.services import Services
@@ -95,16 +95,21 @@ async def form_of(request: Request, max_bytes: int = MAX_BYTES) -> dict[str, str
 
     Raises 400 (broken encoding, null byte), 408, 413, 415.
     """
-    if not _is_urlencoded(_header_of(request, b"content-type")):
+    return parse_form(await urlencoded_body(request, max_bytes))
+
+
+async def urlencoded_body(request: Request, max_bytes: int = MAX_BYTES) -> bytes:
+    """Return the body of an urlencoded form. Raises 408, 413, 415."""
+    if not _is_urlencoded(header_of(request, b"content-type")):
         raise HTTPException(415)
-    return parse_form(await body_of(request, max_bytes))
+    return await body_of(request, max_bytes)
 
 
 def _is_urlencoded(content_type: bytes) -> bool:
     return content_type.partition(b";")[0].strip().lower() in {b"", b"application/x-www-form-urlencoded"}
 
 
-def _header_of(request: Request, name: bytes) -> bytes:
+def header_of(request: Request, name: bytes) -> bytes:
     """Return the first value of a header; the framework would make an object of all of them first."""
     for header, value in request.scope["headers"]:
         if header == name:
@@ -188,7 +193,7 @@ def _unescape_run(match: re.Match[bytes]) -> bytes:
 
 
 async def _body(request: Request, max_bytes: int) -> bytes:
-    announced = _header_of(request, b"content-length")
+    announced = header_of(request, b"content-length")
     if announced.isdigit() and int(announced) > max_bytes:
         raise HTTPException(413)
     chunks: list[bytes] = []
@@ -227,7 +232,7 @@ def page(request: Request, name: str, status: int = 200, /, **extra: object) -> 
     # No page mixes a secret with input that an attacker can choose (there are no cookies), so compressing leaks nothing
     # (BREACH); and error pages have to fit where connections stall after 16 KB.
     coding = coding_for(request)
-    return _uncached(request, name, compress(body, coding), status, coding)
+    return uncached(request, name, compress(body, coding), status, coding)
 
 
 def error_page(request: Request, status: int, text: ErrorText) -> Response:
@@ -240,7 +245,7 @@ def error_page(request: Request, status: int, text: ErrorText) -> Response:
         body = compress(page.replace(NUMBER.encode(), number), coding)
     else:
         body = _error(services.renderer, lang, status, text, banners, coding)
-    return _uncached(request, "error.html", body, status, coding)
+    return uncached(request, "error.html", body, status, coding)
 
 
 @lru_cache(512)
@@ -259,11 +264,12 @@ def _error(
     return compress(renderer.render("error.html", lang, **variables).encode(), coding)
 
 
-def _uncached(request: Request, name: str, body: bytes, status: int, coding: Coding) -> Response:
+def uncached(request: Request, name: str, body: bytes, status: int, coding: Coding) -> Response:
+    """Answer with what template ``name`` was rendered to, in ``coding``; no cache stores it."""
     headers = {
         "cache-control": "no-store",
         "content-language": lang_of(request),
-        "content-security-policy": policy(services_of(request).renderer.sheet_of(name).hash),
+        "content-security-policy": plain_policy(services_of(request).renderer.sheet_of(name).hash),
         "vary": "Accept-Encoding",
     }
     if coding is not Coding.IDENTITY:
@@ -315,7 +321,11 @@ def _onion(request: Request) -> dict[str, str]:
 
 def coding_for(request: Request) -> Coding:
     """Return the coding in which to answer this client."""
-    return best_coding(_header(request, "accept-encoding"))
+    return best_coding(accept_encoding_of(request))
+
+
+def accept_encoding_of(request: Request) -> bytes | None:
+    return _header(request, "accept-encoding")
 
 
 def _header(request: Request, name: str) -> bytes | None:

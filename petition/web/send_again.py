@@ -4,39 +4,51 @@ Pages that show their own form again (signing, a lost link, a mailed code) do so
 the desk's included.
 """
 
+from collections.abc import Mapping
+from functools import lru_cache
+
+from markupsafe import escape
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
+from petition.core.errors import Crowded
 from petition.core.i18n import N_
+from petition.core.templates import Renderer
 from petition.web import http, solved_before
+from petition.web.content_codings import Coding, allowed_codings
 from petition.web.desk import page
 from petition.web.desk.visit import PROOF_FIELDS, ROOT, open_visit
+from petition.web.prepared_pages import ROOM, PreparedPage
 from petition.web.public.shown_form import CHALLENGE_FIELDS
 
 MAX_FORM = 200_000  # bytes of a form that waits in a page
 MAX_FIELDS = 500
+MAX_HIDDEN = 60  # characters
+MAX_ROWS = 8
+_TEMPLATE = "again.html"
+_NOT_TYPED = CHALLENGE_FIELDS | {"version"}
 TITLE = N_("Not stored yet")
+SENT = N_("What you sent")
 MESSAGE = N_("We could not store this just now. Nothing is lost: press the button again in a moment.")
 
 
+def prepare(renderer: Renderer) -> None:
+    """Render the page for a crowd, and compile its template, before one comes."""
+    for lang in renderer.languages:
+        _prepared_page(renderer, lang, Crowded().retry_after, ())
+
+
 async def form_page(request: Request, status: int, retry_after: int) -> Response | None:
-    """Return the page with the form of ``request``; None if it has none that a person typed."""
+    """Return the page with the form of ``request``, be it but a button; None for a script, which still has it."""
     fields = await _fields(request)
-    if not fields:
+    path, query = request.scope["path"], request.scope["query_string"].decode("latin-1")
+    is_desk = path.startswith(ROOT)
+    if fields is None or (is_desk and not fields):
         return None
-    action = f"{request.url.path}?{request.url.query}" if request.url.query else request.url.path
-    if not request.url.path.startswith(ROOT):
-        return http.page(
-            request,
-            "again.html",
-            status,
-            message=MESSAGE,
-            title=TITLE,
-            fields=fields,
-            action=action,
-            retry_after=retry_after,
-        )
+    action = f"{path}?{query}" if query else path
+    if not is_desk:
+        return _filled_page(request, status, fields, action, retry_after)
     visit = getattr(request.state, "visit", None) or open_visit(request)
     return page.desk_page(
         visit,
@@ -50,14 +62,44 @@ async def form_page(request: Request, status: int, retry_after: int) -> Response
     )
 
 
-async def _fields(request: Request) -> dict[str, str]:
-    if "application/json" in request.headers.get("accept", ""):  # a script, which still has them
-        return {}
+def _filled_page(request: Request, status: int, fields: Mapping[str, str], action: str, retry_after: int) -> Response:
+    banners = tuple(http.context(request)["banners"])
+    page_with_room = _prepared_page(http.services_of(request).renderer, http.lang_of(request), retry_after, banners)
+    is_gzip = Coding.GZIP in allowed_codings(http.accept_encoding_of(request))
+    coding = Coding.GZIP if is_gzip else Coding.IDENTITY
+    label = escape(http.language_of(request).gettext(SENT))
+    inputs = "".join(_input(name, value, label) for name, value in fields.items())
+    body = page_with_room.fill(escape(action), inputs, is_gzip=is_gzip)
+    return http.uncached(request, _TEMPLATE, body, status, coding)
+
+
+@lru_cache(64)
+def _prepared_page(
+    renderer: Renderer, lang: str, retry_after: int, banners: tuple[tuple[str, str], ...]
+) -> PreparedPage:
+    variables = {"title": TITLE, "message": MESSAGE, "retry_after": retry_after, "banners": banners}
+    text = renderer.render(_TEMPLATE, lang, **variables, room=ROOM, here="/", canonical=None)
+    return PreparedPage(text)
+
+
+def _input(name: str, value: str, label: str) -> str:
+    """Return a field that sends ``value`` again; a long text can be seen, and copied."""
+    if ("\n" in value or len(value) > MAX_HIDDEN) and name not in _NOT_TYPED:
+        rows = min(MAX_ROWS, 2 + value.count("\n") + len(value) // MAX_HIDDEN)
+        area = f'<textarea name="{escape(name)}" rows="{rows}" aria-label="{label}" readonly>'
+        return f'<div class="field">{area}\n{escape(value)}</textarea></div>\n'
+    return f'<input type="hidden" name="{escape(name)}" value="{escape(value)}">\n'
+
+
+async def _fields(request: Request) -> dict[str, str] | None:
+    if b"application/json" in http.header_of(request, b"accept"):
+        return None
     try:
-        content_type, body = request.headers.get("content-type", ""), await http.body_of(request, MAX_FORM)
+        content_type = http.header_of(request, b"content-type").decode("latin-1")
+        body = await http.body_of(request, MAX_FORM)
         form = http.parse_any_form(content_type, body, MAX_FIELDS).fields
     except (HTTPException, ClientDisconnect):
-        return {}
+        return None
     solved = solved_before.fields(request)
     left_out = PROOF_FIELDS | (CHALLENGE_FIELDS if solved else set())
     return {name: value for name, value in form.items() if name not in left_out} | solved

@@ -21,6 +21,7 @@ from petition.packages.making import PackageMaker
 from petition.signatures.confirming import Confirming
 from petition.signatures.signing import Signing
 from petition.web.count_stream import CountStreams
+from petition.web.form_line import FormLine
 from petition.web.page_cache import PageCache
 from petition.web.share_card_cache import CardCache
 from petition.web.stored_copies import StoredCopies
@@ -58,6 +59,8 @@ class Services:
     domain_proofs: DomainProofs
     signing: Signing
     confirming: Confirming
+    sign_line: FormLine
+    confirm_line: FormLine
     throttle: Throttle
     stored: StoredCopies | None = None
     room: Room = field(default_factory=Room)

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from petition.captcha import hcaptcha_service
-from petition.core import metrics
+from petition.core import metrics, patience
 from petition.core.client_networks import ONION, ONION_SERVICE, ClientNetwork
 from petition.core.errors import TooMany
 from petition.core.limits import Limits
@@ -111,10 +111,17 @@ class Throttle:
         """Hold a slot for what a form costs beside being stored: a page in answer to it, a challenge, tries to count.
 
         A form with everything right that asks for none of them needs no slot. Raises ``Unavailable`` too. Not to be
-        entered twice.
+        entered twice. The wait for it is one for the database.
         """
-        async with self._form_slots.slot(network):
+        started = clock()
+        async with self._form_slots.slot(network, patience.left_in_all()):
+            patience.spend(clock() - started)
             yield
+
+    @property
+    def has_form_slot(self) -> bool:
+        """Whether ``form_slot`` would not have to wait."""
+        return self._form_slots.is_free
 
     @asynccontextmanager
     async def verify_slot(self, network: ClientNetwork) -> AsyncIterator[None]:

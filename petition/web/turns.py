@@ -82,29 +82,35 @@ class ConcurrencyLimit:
         self._waiting = _Waiting(max_waiting, self._release)
         self._timeout = timeout
 
+    @property
+    def is_free(self) -> bool:
+        """Whether a slot can be had without waiting."""
+        return self._free > 0 and not self._waiting
+
     @asynccontextmanager
-    async def slot(self, network: ClientNetwork | None = None) -> AsyncIterator[None]:
+    async def slot(self, network: ClientNetwork | None = None, limit: float | None = None) -> AsyncIterator[None]:
         """Hold a slot while the block runs; without a network, in a line with all others of none.
 
         Raises ``Unavailable`` if the network's line is the longest of too many (without one: if too many wait), or
-        after the timeout. Enter it before taking what others need (a connection): the wait may be long.
+        after the timeout, or ``limit`` seconds if they are fewer. Enter it before taking what others need (a
+        connection): the wait may be long.
         """
-        if self._free and not self._waiting:
+        if self.is_free:
             self._free -= 1
         elif network is None and len(self._waiting) >= self._max_waiting:
             self._refusals.inc()
             raise Crowded()
         else:
-            await self._wait(line_of(network))
+            await self._wait(line_of(network), self._timeout if limit is None else min(limit, self._timeout))
         try:
             yield
         finally:
             self._release()
 
-    async def _wait(self, path: Sequence[str]) -> None:
+    async def _wait(self, path: Sequence[str], seconds: float) -> None:
         """Wait for a slot, which is handed over by the one that leaves."""
         try:
-            async with asyncio.timeout(self._timeout):
+            async with asyncio.timeout(seconds):
                 is_admitted = await self._waiting.wait(path)
         except TimeoutError:
             is_admitted = False

@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import cycle
+from pathlib import Path
 from typing import Any, cast
 
 import uvloop
@@ -32,6 +33,7 @@ class Order:
     visitors: int
     seconds: float | None = None
     rate: float | None = None  # no more than so many a second, by all visitors together
+    server: int | None = None  # the process that answers, to see what it works while a visitor waits
 
 
 @dataclass
@@ -44,6 +46,9 @@ class Tally:
     p50: float  # milliseconds
     p95: float
     p99: float
+    longest: float = 0.0
+    late: float = 0.0  # milliseconds, the 99th percentile: how late the generator itself was
+    worked: float = 0.0  # milliseconds, the 99th percentile: processor time of ``server`` while a visitor waited
 
     @property
     def rate(self) -> float:
@@ -60,7 +65,10 @@ class _Run:
         self.until = time.perf_counter() + order.seconds if order.seconds else float("inf")
         self.statuses: dict[bytes, int] = {}
         self.times: list[float] = []
-        self.present = order.visitors
+        self.lateness: list[float] = []  # seconds, of requests that had their moment
+        self.worked: list[float] = []  # seconds
+        self.server = Path(f"/proc/{order.server}/schedstat") if order.server else None
+        self.port, self.present = order.port, order.visitors
         self.done = asyncio.get_running_loop().create_future()
 
     def next(self) -> bytes | None:
@@ -72,6 +80,10 @@ class _Run:
             return 0.0
         self.asked += 1
         return self.started + self.asked / self.pace - time.perf_counter()
+
+    def server_time(self) -> float:
+        """Return the server's processor time (seconds) up to now; 0 if it is not looked at."""
+        return int(self.server.read_bytes().split()[0]) / 1e9 if self.server else 0.0
 
     def leave(self, error: Exception | None) -> None:
         self.present -= 1
@@ -88,10 +100,14 @@ class _Visitor(asyncio.Protocol):
         self._run = run
         self._seen = b""
         self._asking = False
+        self._waiting: bytes | None = None  # a request whose moment has not come
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's own class does not say so
-        self._ask()
+        if self._waiting is None:
+            self._ask()
+        else:
+            self._write(self._waiting)
 
     def _ask(self) -> None:
         request = self._run.next()
@@ -99,12 +115,22 @@ class _Visitor(asyncio.Protocol):
         if request is None:
             self._transport.close()
         elif (early := self._run.early()) > 0:
-            asyncio.get_running_loop().call_later(early, self._write, request)
+            self._waiting = request
+            asyncio.get_running_loop().call_later(early, self._write_late, request, time.perf_counter() + early)
+        else:
+            self._write(request)
+
+    def _write_late(self, request: bytes, due: float) -> None:
+        self._run.lateness.append(time.perf_counter() - due)
+        if self._transport.is_closing():  # the server does not keep idle connections for ever
+            loop = asyncio.get_running_loop()
+            self._connecting = loop.create_task(loop.create_connection(lambda: self, "127.0.0.1", self._run.port))
         else:
             self._write(request)
 
     def _write(self, request: bytes) -> None:
-        self._asked = time.perf_counter()
+        self._worked_before = self._run.server_time()
+        self._asked, self._waiting = time.perf_counter(), None
         self._transport.write(request)
 
     def data_received(self, data: bytes) -> None:
@@ -119,11 +145,14 @@ class _Visitor(asyncio.Protocol):
         if len(seen) < head + 4 + (int(length[1]) if length else 0):
             return
         self._run.times.append(time.perf_counter() - self._asked)
+        self._run.worked.append(self._run.server_time() - self._worked_before)
         self._run.statuses[status] = self._run.statuses.get(status, 0) + 1
         self._seen = b""
         self._ask()
 
     def connection_lost(self, error: Exception | None) -> None:
+        if self._waiting is not None:
+            return
         if self._asking and error is None:
             error = ConnectionError("the server closed a connection in the middle")
         self._run.leave(error)
@@ -144,9 +173,16 @@ async def carry_out(order: Order) -> Tally:
     await run.done
     seconds, busy = time.perf_counter() - started, time.process_time() - worked
     times = sorted(run.times)
-    p50, p95, p99 = (1000 * times[min(len(times) - 1, len(times) * p // 100)] for p in (50, 95, 99))
+    p50, p95, p99 = (_percentile(times, percent) for percent in (50, 95, 99))
     statuses = {status.decode(): n for status, n in run.statuses.items()}
-    return Tally(seconds, statuses, busy / seconds, p50, p95, p99)
+    late = _percentile(sorted(run.lateness), 99)
+    worked = _percentile(sorted(run.worked), 99)
+    return Tally(seconds, statuses, busy / seconds, p50, p95, p99, 1000 * times[-1], late, worked)
+
+
+def _percentile(times: list[float], percent: int) -> float:
+    """Return it of sorted ``times`` (seconds) in milliseconds; 0 of none."""
+    return 1000 * times[min(len(times) - 1, len(times) * percent // 100)] if times else 0.0
 
 
 async def send(order: Order) -> Tally:

@@ -27,6 +27,7 @@ from tests.faults.server import Server
 from tests.running import SLUG, environment, free_port, publish
 
 HOST = "letters.localhost:8000"
+METRICS_TOKEN = "of the stage alone"
 FAKE_TIME = next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), None)  # Debian's package faketime
 RESTART_AFTER = 0.5  # seconds, as the manager of processes has it
 PATIENCE = 120.0  # seconds for everything to start
@@ -110,7 +111,8 @@ async def staged(folder: Path, *, rate: float, seed: int, own_disk: bool = False
         proxy = Proxy(f"{socket}/.s.PGSQL.{PORT}")
         async with proxy.listening():
             url = f"postgresql://petition@127.0.0.1:{proxy.port}/petition"
-            environ = environment(folder / "own", url, free_port(), BASE_URL=f"http://{HOST}", LIMIT_LETTER="1000000")
+            more = {"BASE_URL": f"http://{HOST}", "LIMIT_LETTER": "1000000", "METRICS_TOKEN": METRICS_TOKEN}
+            environ = environment(folder / "own", url, free_port(), **more)
             del environ["DATABASE_PATIENCE"]  # longer in other tests; here as shipped
             async with opened(server.url, max_size=2) as database:
                 await publish(load(environ, role=Process.WEB), database)

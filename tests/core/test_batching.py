@@ -1,12 +1,15 @@
 """Batches without a timer: who shares a commit, who waits, and what a bad neighbour costs."""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Sequence
+from itertools import pairwise
 
 import pytest
 
-from petition.core.batching import Batcher
+from petition.core import batching, patience
+from petition.core.batching import PER_ITERATION, Batcher
 from petition.core.errors import Unavailable
 
 
@@ -141,3 +144,78 @@ async def test_a_pause_gathers_what_comes_meanwhile() -> None:
     assert store.batches == []
     assert list(await asyncio.gather(first, batcher.submit(2))) == [10, 20]
     assert store.batches == [[1, 2]]
+
+
+async def test_who_waits_for_a_batch_sees_whether_the_next_one_has_room() -> None:
+    store = Store()
+    batcher: Batcher[int, int] = Batcher(store, max_batch=2)
+    store.open.clear()
+    tasks = [asyncio.create_task(batcher.submit(0))]
+    await turns()
+    assert batcher.has_room
+    tasks += [asyncio.create_task(batcher.submit(n)) for n in (1, 2)]
+    await turns()
+    assert not batcher.has_room
+    store.open.set()
+    assert await asyncio.gather(*tasks) == [0, 10, 20]
+    assert batcher.has_room
+
+
+async def test_batches_are_as_large_as_the_database_can_store_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr(batching, "monotonic", lambda: now[0])
+    seconds = [0.01]  # for each item
+
+    class SlowStore(Store):
+        async def __call__(self, items: Sequence[int]) -> list[int]:
+            now[0] += seconds[0] * len(items)
+            return await super().__call__(items)
+
+    store = SlowStore()
+    batcher: Batcher[int, int] = Batcher(store, patience=5.5)  # so a batch may take 2.2 seconds
+    await asyncio.gather(*(batcher.submit(n) for n in range(600)))
+    assert [len(batch) for batch in store.batches] == [200, 200, 200]
+    seconds[0] = 0.02
+    await asyncio.gather(*(batcher.submit(n) for n in range(300)))
+    assert [len(batch) for batch in store.batches[3:]] == [200, 100]
+    seconds[0] = 1.0
+    await asyncio.gather(*(batcher.submit(n) for n in range(140)))
+    assert [len(batch) for batch in store.batches[5:]] == [110, 30]
+    seconds[0] = 0.001
+    await asyncio.gather(*(batcher.submit(n) for n in range(400)))
+    assert [len(batch) for batch in store.batches[7:]] == [64, 128, 200, 8]  # it was no smaller
+
+
+@pytest.mark.parametrize("away", [False, True])
+async def test_a_few_hear_of_their_result_at_a_time(*, away: bool) -> None:
+    store, done, counts = Store(), [], []
+    store.away = away
+    batcher: Batcher[int, int] = Batcher(store)
+
+    async def submit(number: int) -> None:
+        with contextlib.suppress(Unavailable):
+            await batcher.submit(number)
+        done.append(number)
+
+    async def serve_others() -> None:
+        while len(done) < 100:
+            counts.append(len(done))
+            await asyncio.sleep(0)
+
+    await asyncio.gather(*(submit(n) for n in range(100)), serve_others())
+    assert max(after - before for before, after in pairwise(counts)) <= PER_ITERATION
+
+
+async def test_an_item_waits_no_longer_than_its_request_may() -> None:
+    store = Store()
+    batcher: Batcher[int, int] = Batcher(store, patience=60.0)
+    store.open.clear()
+
+    async def submit() -> int:
+        patience.begin(0.01, is_total=True)
+        return await batcher.submit(1)
+
+    with pytest.raises(Unavailable):
+        await asyncio.create_task(submit())
+    store.open.set()
+    await batcher.drain()

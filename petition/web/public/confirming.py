@@ -105,6 +105,7 @@ def _later_form(visit: Visit, letter: Letter, row: Record) -> dict[str, object]:
 
 async def confirm(visit: Visit) -> Response:
     published, signature_id = await visit.signature()
+    await visit.services.confirm_line.enter(visit.network)
     agrees = await _agrees_to_audit(visit, published)
     confirmation = await _submit(visit, published, signature_id, agrees_to_audit=agrees)
     if confirmation.result is ConfirmResult.STOPPED:
@@ -142,7 +143,7 @@ def _typed_code(form: Mapping[str, str]) -> str:
 async def confirm_by_code(visit: Visit) -> Response:
     """Confirm the signature that the typed address and code belong to."""
     visit.allow_form()
-    form = await visit.form()
+    form = await visit.form_in_turn(visit.services.confirm_line)
     published = await visit.published()
     code = _digits(_typed_code(form))
     errors: dict[str, str] = {}
@@ -157,6 +158,8 @@ async def confirm_by_code(visit: Visit) -> Response:
     try:
         return await _try_code(visit, published, form, mailbox=mailbox, code=code)
     except Unavailable as error:
+        if not visit.has_time_for_page(visit.services.confirm_line):
+            raise
         shown_form = visit.refused_form({**form, "code": _typed_code(form)}, {"": challenge.AWAY})
         page = await _form_again(visit, published, shown_form, status=503)
         return with_retry_after(page, error.retry_after)

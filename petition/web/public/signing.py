@@ -53,7 +53,7 @@ async def show_form(visit: Visit) -> Response:
     this is no form of ours.
     """
     visit.allow_form()
-    form = await visit.form()
+    form = await visit.form_in_turn(visit.services.sign_line)
     form["kind"] = form.pop("switch_to", form.get("kind", ""))
     published = await visit.published()
     errors: Mapping[str, str] = {}
@@ -67,7 +67,7 @@ async def show_form(visit: Visit) -> Response:
 async def sign(visit: Visit) -> Response:
     """Store a pending signature and answer 303, or show the page again with what is wrong."""
     visit.allow_form()
-    form = address_question.answered(await visit.form())
+    form = address_question.answered(await visit.form_in_turn(visit.services.sign_line))
     published = await visit.published()
     letter = published.letter
     if not letter.is_open:
@@ -92,6 +92,8 @@ async def sign(visit: Visit) -> Response:
         outcome = await visit.services.signing.submit(sign_request)
         return await _answer(visit, published, form, outcome)
     except Unavailable as error:
+        if not visit.has_time_for_page(visit.services.sign_line):
+            raise
         page = await _page_again(visit, published, form, {"": challenge.AWAY}, status=503)
         return with_retry_after(page, error.retry_after)
 
@@ -232,7 +234,7 @@ async def find(visit: Visit) -> Response:
 async def send_link(visit: Visit) -> Response:
     """Have the link sent again; the answer is the same whether or not there is one."""
     visit.allow_form()
-    form = address_question.answered(await visit.form())
+    form = address_question.answered(await visit.form_in_turn(visit.services.sign_line))
     published = await visit.published()
     challenge.check_writable(published)
     try:
@@ -251,6 +253,8 @@ async def send_link(visit: Visit) -> Response:
         sign_request = await _sign_request(visit, published, form, mailbox=mailbox, passed=passed, pending=None)
         outcome = await visit.services.signing.submit(sign_request)
     except Unavailable as error:
+        if not visit.has_time_for_page(visit.services.sign_line):
+            raise
         values = typed_values(form) | solved_before.fields(visit.request)
         shown_form = visit.refused_form(values, {"": challenge.AWAY})
         await visit.turn()

@@ -18,6 +18,7 @@ from petition.core.replicas import Load
 from petition.letters.model import Letter
 from petition.letters.published import PublishedLetter
 from petition.web import http, reads
+from petition.web.form_line import FormLine
 from petition.web.page_cache import CachedResponse, CacheTier
 from petition.web.public.shown_form import ShownForm
 from petition.web.services import Services
@@ -85,6 +86,19 @@ class Visit:
     async def form(self) -> dict[str, str]:
         """Return the fields of the form in the body, each name once (the last one). Raises 400, 408, 413, 415."""
         return await http.form_of(self.request)
+
+    def has_time_for_page(self, line: FormLine) -> bool:
+        """Return whether a form that could not be stored may be answered with its own page, which costs most of all.
+
+        Otherwise raise the error: the page for all forms has everything typed as well (``petition.web.send_again``).
+        """
+        return line.is_calm and self.services.throttle.has_form_slot
+
+    async def form_in_turn(self, line: FormLine) -> dict[str, str]:
+        """Return the fields as ``form`` does, once ``line`` has let this form in. Raises ``Crowded`` too."""
+        body = await http.urlencoded_body(self.request)
+        await line.enter(self.network)
+        return http.parse_form(body)
 
     async def published(self) -> PublishedLetter:
         """Return the letter of the address. Raises ``NotFound``, ``Gone`` or ``Unavailable``."""
