@@ -1,7 +1,6 @@
 """The rounds: everything that is compared is measured in turn, again and again, and the medians are reported."""
 
 import asyncio
-import statistics
 from collections.abc import Mapping, Sequence
 
 from petition.core.database import connect
