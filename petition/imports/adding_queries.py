@@ -117,7 +117,8 @@ WITH added AS (
   INSERT INTO signature (letter, import, id, organization, signed_at, listed_at, kind, state, visibility, country,
                          digest, import_key, name, affiliation, city, name_key, private)
   SELECT $1, $2, id, organization, signed_at,
-         coalesce(signed_at, now()) + (max(line) OVER () - line) * interval '1 microsecond', kind, 'confirmed',
+         coalesce(signed_at, now()) + ((SELECT max(line) FROM staged) - line) * interval '1 microsecond', kind,
+         'confirmed',
          visibility, CASE WHEN visibility <> 'counted' THEN country END, digest, import_key, name, affiliation, city,
          name_key, private
   FROM staged ORDER BY kind, digest, import_key
