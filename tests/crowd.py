@@ -59,15 +59,43 @@ class Crowd:
         draw = self._random
         woman = draw.random() < 0.5
         given = (_WOMEN if woman else _MEN)[_drawn(draw, self._by_given)]
-        surname = self._surnames[_drawn(draw, self._by_surname)][woman]
+        surname = self._surname(woman)
         if draw.random() < 0.1:
-            surname = "".join(draw.choices(_SYLLABLES, k=draw.randint(2, 4))).title() + draw.choice(_ENDINGS)[woman]
+            surname = self._rare(woman)
         parts = [given, surname]
         if draw.random() < 0.2:
-            father = _MEN[_drawn(draw, self._by_given)]
-            parts.insert(1, father.rstrip("йьа") + ("овна" if woman else "ович"))
+            parts.insert(1, self._father(woman))
         name = " ".join(parts)
-        return name.lower().translate(_LATIN).title() if draw.random() < 0.11 else name
+        return _in_latin(name) if draw.random() < 0.11 else name
+
+    def parts(self, part: str, kind: int, number: int) -> Iterator[str]:
+        """Yield so many beginnings of names ("front"), surnames ("surname") or surnames that few share ("rare").
+
+        ``kind`` is 1 for women's, and 2 more in Latin letters.
+        """
+        woman = bool(kind & 1)
+        draws = {"front": self._front, "surname": self._surname, "rare": self._rare}
+        for _ in range(number):
+            yield _in_latin(draws[part](woman)) if kind & 2 else draws[part](woman)
+
+    def _front(self, woman: bool) -> str:
+        given = (_WOMEN if woman else _MEN)[_drawn(self._random, self._by_given)]
+        return f"{given} {self._father(woman)}" if self._random.random() < 0.2 else given
+
+    def _father(self, woman: bool) -> str:
+        father = _MEN[_drawn(self._random, self._by_given)]
+        return father.rstrip("йьа") + ("овна" if woman else "ович")
+
+    def _surname(self, woman: bool) -> str:
+        return self._surnames[_drawn(self._random, self._by_surname)][woman]
+
+    def _rare(self, woman: bool) -> str:
+        draw = self._random
+        return "".join(draw.choices(_SYLLABLES, k=draw.randint(2, 4))).title() + draw.choice(_ENDINGS)[woman]
+
+
+def _in_latin(name: str) -> str:
+    return name.lower().translate(_LATIN).title()
 
 
 def _zipf(count: int) -> list[float]:

@@ -1,12 +1,16 @@
-"""No page of the desk reads a big table: every statement that a page sends is explained, and looks at few rows.
+"""No page of the desk reads a big table, neither do the list and its search: every statement that a page sends is
+explained, and looks at few rows.
 
 The pages are those that are measured (``tests/bench/desk_pages.py``), so a new one is looked at too.
 """
 
+import itertools
 import json
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import pytest
 
@@ -15,8 +19,9 @@ from petition.core import database_connections
 from petition.core.database import connect
 from petition.moderation import queue_queries
 from petition.signatures import listing
+from petition.signatures.listing import Cursor
 from tests import rows
-from tests.bench import desk_fill, desk_pages, fill
+from tests.bench import desk_fill, desk_pages, fill, flat
 from tests.bench.desk_pages import Look
 from tests.conftest import fresh_database
 from tests.running import SLUG, Installation, installation
@@ -37,6 +42,8 @@ BOUNDS = (
     (listing, "FIRST_SCAN"),
     (listing, "MAX_SCAN"),
 )
+# Searches: names that many have, few, none; complete, begun, misspelt, in Latin letters.
+SEARCHES = tuple(itertools.chain(*flat.SEARCHES.values()))
 
 
 @dataclass
@@ -102,9 +109,14 @@ LOOKS = list(
 @pytest.mark.parametrize(("name", "look"), [(name, look) for name, _, look in LOOKS if look.entered])
 async def test_it_looks_at_few_rows(busy: Busy, name: str, look: Look) -> None:
     path = next(path for other, path, _ in desk_pages.looks(busy.known) if other == name)
+    await looks_at_few_rows(busy, path, look.status)
+
+
+async def looks_at_few_rows(busy: Busy, path: str, status: int = 200) -> None:
+    """Request a page, and explain each of its statements."""
     busy.heard.statements.clear()
     answer = await busy.site.client.get(path)
-    assert answer.status_code == look.status
+    assert answer.status_code == status
     asked = list(busy.heard.statements)
     assert asked, "nobody was heard"
     conn = await connect(busy.url)
@@ -115,6 +127,17 @@ async def test_it_looks_at_few_rows(busy: Busy, name: str, look: Look) -> None:
                 await check(conn, statement, arguments)
     finally:
         await conn.close()
+
+
+async def test_the_list_looks_at_few_rows(busy: Busy) -> None:
+    middle = Cursor(datetime.now(UTC) - ROWS // 2 * fill.APART, 1)
+    for after in ("", f"&after={middle.encode()}"):
+        await looks_at_few_rows(busy, f"/ru/{SLUG}/signatories?kind=person{after}")
+
+
+@pytest.mark.parametrize("q", SEARCHES)
+async def test_a_search_looks_at_few_rows(busy: Busy, q: str) -> None:
+    await looks_at_few_rows(busy, f"/ru/{SLUG}/signatories?q={quote(q)}")
 
 
 async def check(conn: "Conn", statement: str, arguments: tuple[Any, ...]) -> None:

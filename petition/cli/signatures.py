@@ -13,8 +13,9 @@ from petition.core.keeper import NO_KEEPER, KeeperClient
 from petition.exports import whole_letter
 from petition.exports.writers import Format
 from petition.imports import file_adding
-from petition.imports.adding import ImportReport, Target
+from petition.imports.adding import ImportReport
 from petition.imports.file_adding import NO_ANSWERS, Answers, FileResult
+from petition.imports.row_reading import Target
 from petition.letters import queries as letters
 from petition.letters import switch_queries
 from petition.letters.keys import keys_of

@@ -1,7 +1,7 @@
 """Signatures of a letter in the order of time, those that no reader sees among them.
 
-Each row is in one of two indexes of this order: people on the public list (``signature_listed``), and everything else
-(``signature_unlisted``). Read as one, both are merged as they are, without sorting.
+Each row is in one of two indexes of this order: people on the public list (``signature_shown``), and everything else
+(``signature_not_shown``). Read as one, both are merged as they are; only rows of the very same time are sorted, by id.
 """
 
 LISTED = "s.state = 'confirmed' AND s.visibility = 'public' AND s.kind = 'person'"

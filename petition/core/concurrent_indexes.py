@@ -9,7 +9,7 @@ from typing import Any
 
 MARK = "-- outside a transaction"
 STATEMENT = re.compile(
-    r"CREATE (?P<unique>UNIQUE )?INDEX CONCURRENTLY IF NOT EXISTS (?P<name>\w+) ON (?P<table>\w+)(?P<rest>.*)",
+    r"CREATE (?P<unique>UNIQUE )?INDEX CONCURRENTLY IF NOT EXISTS (?P<name>\w+)\s+ON\s+(?P<table>\w+)(?P<rest>.*)",
     re.DOTALL,
 )
 DROPPED = re.compile(r"DROP INDEX CONCURRENTLY IF EXISTS (?P<name>\w+)")

@@ -99,6 +99,7 @@ class Domains:
 
     def __init__(self) -> None:
         self._known: dict[str, str | None] = {}  # as typed → in ASCII form; None: refused
+        self._plain: dict[tuple[str, int], str] = {}  # as typed, by version → in ASCII form, if no provider has rules
 
     def parse(self, typed: str) -> Mailbox:
         """Return the mailbox at a typed address, as ``parse`` does. Raises ``BadAddress``."""
@@ -113,6 +114,23 @@ class Domains:
         if domain is None:
             raise BadAddress(INVALID)
         return Mailbox(f"{match[1]}@{domain}", match[1], domain)
+
+    def canonical(self, typed: str, rules_version: int) -> str | None:
+        """Return what ``canonical`` makes of a plain address; None if it has to be parsed first, or is none."""
+        match = _PLAIN.fullmatch(typed) if len(typed) <= LENGTH else None
+        if match is None:
+            return None
+        if (domain := self._plain.get((match[2], rules_version))) is not None:
+            return f"{match[1].lower()}@{domain}"
+        try:
+            mailbox = self.parse(typed)
+        except BadAddress:
+            return None
+        if len(self._plain) > MAX_DOMAINS:
+            self._plain.clear()
+        if _has_no_rules(mailbox.domain, rules_version):
+            self._plain[match[2], rules_version] = mailbox.domain
+        return canonical(mailbox, rules_version)
 
 
 def _ascii_domain(typed: str) -> str | None:
@@ -140,6 +158,12 @@ def canonical(address: str | Mailbox, rules_version: int = NEWEST) -> str:
         # A hyphen may stand for an underscore there, so such a name is not known for sure and was left as it is.
         local, domain = name, parent
     return f"{_name(local, provider)}@{provider.domains[0] if provider.one_mailbox else domain}"
+
+
+def _has_no_rules(domain: str, rules_version: int) -> bool:
+    """Return whether each name at a domain is a mailbox of its own, letter for letter."""
+    by_domain = _by_domain(rules_version)
+    return domain not in by_domain and domain.partition(".")[2] not in by_domain
 
 
 def _name(local: str, provider: Provider) -> str:

@@ -15,7 +15,7 @@ from petition.core.ids import LetterId, OrganizerId, SignatureId
 from petition.core.settings import Settings
 from petition.demo import crowd
 from petition.imports import file_adding
-from petition.imports.adding import Target
+from petition.imports.row_reading import Target
 from petition.letters import addressee_queries, queries, updates
 from petition.letters.addressees import AddresseeState
 from petition.letters.keys import keys_of

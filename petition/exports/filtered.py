@@ -10,13 +10,14 @@ from datetime import datetime
 from functools import partial
 from typing import TypeVar
 
-from petition.core.database import Database
+from petition.core.database import Connection, Database, Record
 from petition.core.encryption import LetterKeys
 from petition.core.i18n import N_
 from petition.core.ids import LetterId
 from petition.core.reading import DataReader
 from petition.core.replicas import Load
-from petition.exports import writers
+from petition.exports import plain_lines, writers
+from petition.exports.plain_lines import Lines
 from petition.exports.writers import Format
 from petition.letters import switch_queries
 from petition.moderation import queue, queue_queries
@@ -26,6 +27,7 @@ from petition.signatures.model import Kind
 T = TypeVar("T")
 
 SLICE = 1000  # rows
+LINES = 10_000  # rows that PostgreSQL writes at once
 
 # In the order of the file; an import reads the first eight.
 COLUMNS: Mapping[str, str] = {
@@ -115,6 +117,10 @@ class Export:
         try:
             yield writer.begin()
             async for rows in self._slices():
+                if isinstance(rows, Lines):
+                    self.rows += rows.rows
+                    yield rows.content
+                    continue
                 piece = await asyncio.to_thread(writer.rows, rows)  # the event loop serves other requests meanwhile
                 self.rows += len(rows)
                 yield piece
@@ -122,26 +128,45 @@ class Export:
             end = writer.end()
         yield end
 
+    async def _hides(self) -> bool:
+        async with self._database.connection() as conn:
+            return (await switch_queries.of_letter(conn, self._order.letter_id)).list_hidden
+
+    async def _lines(self, conn: Connection, before: tuple[datetime, int], words: str) -> Lines:
+        order, writer = self._order, writers.writer(Format.CSV, self._order.columns)
+
+        def write(row: Record) -> bytes:
+            return writer.rows([_cells(queue.item_in(row, self._keys), conceals_names=False)])
+
+        return await plain_lines.load(conn, order.letter_id, order.filter, order.columns, before, LINES, words, write)
+
     async def _read(self, load: Load[T]) -> T:
         if self._reader is not None:
             return await self._reader(load)
         async with self._database.connection() as conn:
             return await load(conn)
 
-    async def _slices(self) -> AsyncIterator[list[dict[str, str | datetime | None]]]:
+    async def _slices(self) -> AsyncIterator[list[dict[str, str | datetime | None]] | Lines]:
         position, words = queue.NEWEST, ""
         if query := self._order.filter.q:
             words = await self._read(lambda conn: queue.search_expression(conn, self._order.letter_id, query))
             if not words:
                 return
         letter_id, filter = self._order.letter_id, self._order.filter
+        as_lines = self._order.file_format is Format.CSV and plain_lines.can_be_written(self._order.columns)
         while True:
+            if as_lines and not await self._hides():
+                lines = await self._read(partial(self._lines, before=position, words=words))
+                if not await self._hides():  # also while the rows were read
+                    yield lines
+                    if lines.end is None:
+                        return
+                    position = lines.end
+                    continue
             page = partial(queue_queries.page, letter_id=letter_id, filter=filter, before=position)
             rows, end = await self._read(partial(page, limit=SLICE, words=words))
-            async with self._database.connection() as conn:
-                switches = await switch_queries.of_letter(conn, letter_id)  # also while the file is sent
+            hides = await self._hides()  # also while the file is sent
             if rows:
-                hides = switches.list_hidden
                 yield [_cells(queue.item_in(row, self._keys), conceals_names=hides) for row in rows]
             last = rows[-1] if len(rows) == SLICE else end
             if last is None:

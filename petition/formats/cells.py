@@ -12,7 +12,7 @@ _AS_TEXT = re.compile(r'="((?:[^"]|"")*)"', re.DOTALL)  # so that Excel does not
 _BREAKS = re.compile(r"[\t\r\n\x0b\x0c]+")
 _DIRECTION = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")  # phones copy these along with a name
 _WRAPPED = re.compile(r"[(\[<«\"'-]?(.*?)[)\]>»\"'-]?")
-_PLACEHOLDERS = frozenset(
+PLACEHOLDERS = frozenset(
     (
         *("нет", "n/a", "n.a.", "n.a", "null", "nil", "none", "undefined", "nan", r"\n", "nothing", "blank", "empty"),
         *("#n/a", "#н/д", "#null!", "#ref!", "#value!", "#name?", "#div/0!", "#num!", "#error!", "#знач!", "#имя?"),
@@ -24,7 +24,7 @@ _PLACEHOLDERS = frozenset(
     )
 )
 _CODES = frozenset(("na", "no"))  # placeholders, except where they are codes of countries
-_MAX_PLACEHOLDER = max(map(len, _PLACEHOLDERS)) + 2
+_MAX_PLACEHOLDER = max(map(len, PLACEHOLDERS)) + 2
 
 
 def encodable(text: str) -> str:
@@ -71,7 +71,7 @@ def is_placeholder(cell: str, *, is_code: bool = False) -> bool:
     text = cell.casefold()
     match = _WRAPPED.fullmatch(text)
     inner = match[1].strip() if match else text
-    return text in _PLACEHOLDERS or inner in _PLACEHOLDERS or (not is_code and inner in _CODES)
+    return text in PLACEHOLDERS or inner in PLACEHOLDERS or (not is_code and inner in _CODES)
 
 
 def is_mark(cell: str) -> bool:
@@ -79,5 +79,5 @@ def is_mark(cell: str) -> bool:
     if not cell or len(cell) > _MAX_PLACEHOLDER or "\ufffd" in cell:
         return False
     return (not cell[0].isalnum() and all(unicodedata.category(letter)[0] in "PSZ" for letter in cell)) or (
-        cell[0] == "#" and cell.casefold() in _PLACEHOLDERS
+        cell[0] == "#" and cell.casefold() in PLACEHOLDERS
     )

@@ -9,8 +9,7 @@ from io import StringIO
 from typing import BinaryIO
 
 from petition.core.i18n import N_
-
-_MAX_ROW = 40_000  # bytes; nine full cells have fewer than 8,000
+from petition.formats.csv_blocks import MAX_ROW, ReadAhead, plain_rows
 
 TOO_LONG = N_("This row is too long. A quote may not be closed.")
 BAD_QUOTES = N_('A quote is not closed or not doubled. A cell that contains quotes is written as "one ""two"" three".')
@@ -21,30 +20,54 @@ def rows(source: BinaryIO, delimiter: str = ",") -> Iterator[tuple[int, list[str
 
     The file is read lazily, a row at a time; bytes that are no UTF-8 come as lone surrogates.
     """
-    lines = _Lines(source)
+    ahead = ReadAhead(source)
+    lines = _Lines(ahead)
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
     width = 0  # of the last row that could be read
+    careful = 0  # the line up to which each row is read by itself
     while True:
+        if lines.number >= careful and lines.is_between:
+            block = ahead.whole_lines()
+            if plain := plain_rows(block, delimiter):
+                yield from enumerate(plain, lines.number + 1)
+                ahead.take(len(block))
+                lines.number += len(plain)
+                width = len(plain[-1])
+                continue
+            careful = lines.number + block.count(b"\n")
         lines.begin_row()
-        try:
-            cells: list[str] | str = next(reader)
-        except StopIteration:
+        cells = _next(reader)
+        if cells is None:
             return
-        except _RowTooLong:
-            cells = TOO_LONG
-        except csv.Error:
-            cells = BAD_QUOTES
         begin = lines.begin
         if isinstance(cells, str):
             lines.break_row()
-        # Of RFC 4180, a quote behind a space begins no cell: ``"a", "b"`` would be taken letter by letter.
-        if isinstance(cells, str) or (lines.is_single and any(cell[:2] == ' "' for cell in cells)):
-            repaired = lenient_cells(lines.first, delimiter)
-            if repaired and (len(repaired) == width or (width == 0 and isinstance(cells, list))):
-                cells = repaired
+        cells = _repaired(cells, lines, delimiter, width)
         if isinstance(cells, list):
             width = len(cells)
         yield begin, cells
+
+
+def _next(reader: Iterator[list[str]]) -> list[str] | str | None:
+    """Return the cells of the next row, or an error message; None at the end."""
+    try:
+        return next(reader)
+    except StopIteration:
+        return None
+    except _RowTooLong:
+        return TOO_LONG
+    except csv.Error:
+        return BAD_QUOTES
+
+
+def _repaired(cells: list[str] | str, lines: "_Lines", delimiter: str, width: int) -> list[str] | str:
+    """Return the cells as a more lenient reader finds them, if they are plainly meant so."""
+    # Of RFC 4180, a quote behind a space begins no cell: ``"a", "b"`` would be taken letter by letter.
+    if isinstance(cells, str) or (lines.is_single and any(cell[:2] == ' "' for cell in cells)):
+        repaired = lenient_cells(lines.first, delimiter)
+        if repaired and (len(repaired) == width or (width == 0 and isinstance(cells, list))):
+            return repaired
+    return cells
 
 
 def lenient_cells(line: str, delimiter: str) -> list[str] | None:
@@ -88,6 +111,10 @@ _SEPARATORS = ",;|\t\r\n\v\f\x1c-\x1e\x85\u2028\u2029"
 # well, so that unguard() is the inverse of guard(); no separators, so that both take linear time.
 _BEFORE = "'\"\x00-\x08\x0e-\x1b\x1f \xa0\u1680\u2000-\u200f\u202f\u205f\u2060\u3000\ufeff"
 _BEGINS = f"^{{}}(?=[{_BEFORE}]*[{_SIGNS}\t\r\n])|(?<=[{_SEPARATORS}]){{}}(?=[{_BEFORE}]*[{_SIGNS}])"
+# For PostgreSQL, where cells follow each other, a comma before each: what may have to be guarded, and what no cell has.
+FORMULA_BEGINS = "[\x01-\x1f]|[,;|\x85\u2028\u2029][{}]*[{}]".format(
+    "'\" \xa0\u1680\u2000-\u200f\u202f\u205f\u2060\u3000\ufeff", _SIGNS
+)
 _UNGUARDED, _GUARDED = re.compile(_BEGINS.format("", "")), re.compile(_BEGINS.format("'", "'"))
 _HAS_SIGN = re.compile(f"[{_SIGNS}\t\r\n]")
 
@@ -108,20 +135,25 @@ _ENDS = (b"\r", b"\n")
 
 
 class _RowTooLong(Exception):
-    """The row has no end within ``_MAX_ROW`` bytes: reading on would only fill the memory."""
+    """The row has no end within ``MAX_ROW`` bytes: reading on would only fill the memory."""
 
 
 class _Lines:
     """The numbered lines of a file. All but the first line of a broken row are read again, as rows of their own."""
 
-    def __init__(self, source: BinaryIO) -> None:
+    def __init__(self, source: ReadAhead) -> None:
         self._source = source
+        self.number = 0  # of lines read
         self._parts: deque[bytes] = deque()  # lines read and not returned yet
         self._rest = b""  # the last line read, if its end is still missing
         self._again: deque[str] = deque()
         self._row: list[str] = []
         self._size = 0
-        self._number = 0
+
+    @property
+    def is_between(self) -> bool:
+        """True if nothing has been read but rows that have ended."""
+        return not (self._parts or self._rest or self._again)
 
     def begin_row(self) -> None:
         self._row.clear()
@@ -130,7 +162,7 @@ class _Lines:
     @property
     def begin(self) -> int:
         """The number of the row's first line."""
-        return self._number - len(self._row) + 1
+        return self.number - len(self._row) + 1
 
     @property
     def is_single(self) -> bool:
@@ -144,7 +176,7 @@ class _Lines:
 
     def break_row(self) -> None:
         """Return the lines after the row's first one to the queue."""
-        self._number = self.begin
+        self.number = self.begin
         self._again.extendleft(reversed(self._row[1:]))
         del self._row[1:]
 
@@ -155,20 +187,20 @@ class _Lines:
         line = self._again.popleft() if self._again else self._next_of_file()
         if not line:
             raise StopIteration
-        self._number += 1
+        self.number += 1
         self._row.append(line)
         self._size += len(line.encode(errors="surrogateescape"))
-        if self._size > _MAX_ROW:
+        if self._size > MAX_ROW:
             raise _RowTooLong
         return line
 
     def _next_of_file(self) -> str:
         line = self._next_part()
-        if len(line) > _MAX_ROW:
+        if len(line) > MAX_ROW:
             part = line
             while part and part[-1:] not in _ENDS:
                 part = self._next_part()
-        if self._number == 0:
+        if self.number == 0:
             line = line.removeprefix(b"\xef\xbb\xbf")
         # Bad bytes survive as lone surrogates, so that their row can be reported.
         return line.decode(errors="surrogateescape")
@@ -180,7 +212,7 @@ class _Lines:
         return self._parts.popleft()
 
     def _fill(self) -> None:
-        read = self._rest + self._source.readline(_MAX_ROW + 1 - len(self._rest))
+        read = self._rest + self._source.readline(MAX_ROW + 1 - len(self._rest))
         after = self._source.readline(1) if read.endswith(b"\r") else b""
         if after == b"\n":
             read, after = read + after, b""

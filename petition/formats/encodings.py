@@ -126,6 +126,13 @@ class AsUtf8(RawIOBase):
     def readable(self) -> bool:
         return True
 
+    def read(self, size: int = -1, /) -> bytes:
+        while not self._buffer and self._more:
+            self._fill()
+        limit = size if size >= 0 else len(self._buffer)
+        piece, self._buffer = self._buffer[:limit], self._buffer[limit:]
+        return piece
+
     def readline(self, size: int | None = -1, /) -> bytes:
         limit = size if size is not None and size >= 0 else 1 << 30
         position = self._buffer.find(b"\n")

@@ -4,41 +4,29 @@ The rows are read, checked and staged first; then one statement adds them, so th
 hardly wait. E-mail addresses are digested while they are read, and stored nowhere.
 """
 
-import json
-import secrets
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
 from typing import Any
 
-from petition.core import email_addresses
 from petition.core.database import Connection
-from petition.core.email_addresses import Mailbox
-from petition.core.encryption import LetterKeys
 from petition.core.errors import Gone
 from petition.core.i18n import N_
 from petition.core.ids import LetterId
 from petition.core.keeper import KeeperClient
 from petition.imports import adding_queries as queries
-from petition.imports.column_mapping import LeftOut
-from petition.imports.notes import Notes
+from petition.imports.row_reading import Entries
 from petition.imports.same_names import NameComparison, SameNames
 from petition.signatures import (
     counting,
-    countries,
     names_end_queries,
     organization_queries,
     organizations,
     search_words,
 )
 from petition.signatures.counting import CountChange, EntryChange
-from petition.signatures.csv_format import Entry, Problem, Row
 from petition.signatures.model import Kind
-from petition.signatures.organizations import OrganizationDirectory, OrganizationNames
-from petition.signatures.stored_names import StoredNames, names_to_store
+from petition.signatures.organizations import OrganizationDirectory
 
-STEP = 500  # rows between two calls of a Progress
 # How far the letter's count moves shows how many of a file's mailboxes had signed. With so many new ones it shows
 # little about one of them, and a file that is made up for the purpose is seen by all owners.
 MIN_MAILBOXES = 50
@@ -51,20 +39,6 @@ TOO_FEW_MAILBOXES = N_(
     "A list with e-mail addresses is imported only if at least 50 of them are new: the result of a shorter one would"
     " show who has signed. Go back to the columns and leave out the addresses."
 )
-
-Progress = Callable[[int], None]  # called with the number of rows read
-# The organizations of a file: their number in it, and since when they are listed.
-Entries = dict[OrganizationNames, tuple[int, datetime]]
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """The letter that signatories are imported into."""
-
-    letter_id: LetterId
-    keys: LetterKeys
-    rules_version: int
-    languages: tuple[str, ...] = countries.DEFAULT_LANGUAGES  # of the names of countries
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,112 +185,3 @@ async def _add(
         count_change = CountChange.of_list(number, added["by_hour"], added["hidden"])
         count_change += CountChange.of_entries(change, listed_at)
         await counting.apply(conn, letter_id, count_change, revision=True)
-
-
-class RowReader:
-    """Turns the rows of a file into rows to stage, and collects problems and notes.
-
-    With ``skip`` rows with problems are left out; without it nothing is yielded after the first problem. With ``names``
-    the digests of names are staged too. In a ``dry_run`` no name is staged: it would only be counted, and might be
-    written to the database's disk.
-    """
-
-    def __init__(
-        self,
-        target: Target,
-        now: datetime,
-        progress: Progress = lambda _: None,
-        *,
-        skip: bool = False,
-        names: NameComparison | None = None,
-        dry_run: bool = False,
-    ):
-        self._target = target
-        self._now = now
-        self._progress = progress
-        self._skip = skip
-        self._names = names
-        self._dry_run = dry_run
-        self._repeated: Counter[bytes] = Counter()  # by import key
-        self.problems: list[Problem] = []
-        self.left_out: list[LeftOut] = []
-        self.notes = Notes()
-        self.entries: Entries = {}
-        self.read = 0
-
-    @property
-    def staged(self) -> int:
-        """The number of rows that can be imported."""
-        return self.read - len(self.problems) - len(self.left_out)
-
-    def rows(self, rows: Iterable[Row | Problem | LeftOut]) -> Iterator[tuple[object, ...]]:
-        """Yield the columns ``adding_queries.STAGED`` of each row."""
-        for row in rows:
-            self.read += 1
-            if self.read % STEP == 0:
-                self._progress(self.read)
-            if isinstance(row, Problem):
-                self.problems.append(row)
-            elif isinstance(row, LeftOut):
-                self.left_out.append(row)
-            else:
-                for note in row.notes:
-                    self.notes.add(note.column, note.reason, str(row.line))
-                if self._skip or not self.problems:
-                    yield self._columns(row.line, row.entry)
-        self._progress(self.read)
-
-    def _columns(self, line: int, entry: Entry) -> tuple[object, ...]:
-        keys = self._target.keys
-        digest = keys.digest(self._mailbox(entry.email)) if entry.email else None
-        names = StoredNames() if self._dry_run else _stored_names(entry, keys)
-        return (
-            line,
-            secrets.randbits(63),
-            entry.kind.value,
-            digest,
-            self._import_key(entry, digest),
-            entry.signed_at,
-            entry.visibility.value,
-            entry.country,
-            names.name,
-            names.affiliation,
-            names.city,
-            names.name_key,
-            names.private,
-            self._entry(entry),
-            *(self._names.digests(entry) if self._names else (None, None)),
-        )
-
-    def _mailbox(self, address: str) -> str:
-        local, _, domain = address.rpartition("@")  # parsed as an address before, which is most of the work
-        return email_addresses.canonical(Mailbox(address, local, domain), self._target.rules_version)
-
-    def _entry(self, entry: Entry) -> int | None:
-        if entry.kind is Kind.PERSON:
-            return None
-        names, number = OrganizationNames(entry.name_en, entry.name_ru), len(self.entries)
-        # Among organizations of one time the list has the order of the file: the first is the newest.
-        listed_at = (entry.signed_at or self._now) - number * timedelta(microseconds=1)
-        return self.entries.setdefault(names, (number, listed_at))[0]
-
-    def _import_key(self, entry: Entry, digest: bytes | None) -> bytes:
-        """Return a digest of the row that is unique in the file and the same whenever the file is read.
-
-        Without the visibility: the same person with another one is no second person.
-        """
-        moment = entry.signed_at.isoformat() if entry.signed_at else None
-        content = (entry.kind, entry.name, entry.name_en, entry.name_ru, digest and digest.hex(), entry.affiliation)
-        text = json.dumps(["import", *content, entry.city, entry.country, moment], ensure_ascii=False)
-        key = self._target.keys.digest(text)
-        repetition = self._repeated[key]
-        self._repeated[key] += 1
-        return self._target.keys.digest(f"{text} {repetition}") if repetition else key
-
-
-def _stored_names(entry: Entry, keys: LetterKeys) -> StoredNames:
-    if entry.kind is Kind.ORGANIZATION:  # a row does not say who signs for it
-        return StoredNames()
-    columns = {"name": entry.name, "affiliation": entry.affiliation, "city": entry.city}
-    fields = {key: value for key, value in columns.items() if value}
-    return names_to_store(keys, Kind.PERSON, fields | {"visibility": entry.visibility.value})

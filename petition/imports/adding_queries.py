@@ -1,12 +1,14 @@
 """All SQL of adding signatories from a file."""
 
-from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterable, Awaitable, Callable, Sequence
+from io import BytesIO
 from typing import Any
 
 from petition.core import kept_values
 from petition.core.database import Connection, Record
 from petition.core.ids import LetterId, OrganizationId, OrganizerId
 from petition.core.keeper import KeeperClient, KeeperPurpose
+from petition.imports.staged_rows import Block
 
 HOLD_LETTER = "SELECT kept FROM letter WHERE id = $1 AND state <> 'gone' FOR KEY SHARE"
 
@@ -28,8 +30,6 @@ CREATE TEMPORARY TABLE staged (
   same_as text -- 'row': imported before, written otherwise; 'name': the name of someone imported before
 ) ON COMMIT DROP
 """
-
-INDEX_STAGED = "CREATE INDEX ON staged (kind, digest) WHERE digest IS NOT NULL"
 
 DROP_BARRED = "DELETE FROM staged USING bar WHERE bar.letter = $1 AND bar.digest = staged.digest"
 
@@ -85,6 +85,8 @@ ASSIGN_ORGANIZATIONS = """
 UPDATE staged s SET organization = u.organization FROM unnest($1::integer[], $2::bigint[]) AS u (entry, organization)
 WHERE s.entry = u.entry
 """
+
+FULL_NAMES = "SELECT DISTINCT full_name FROM staged WHERE full_name IS NOT NULL"
 
 COUNT_STAGED = """
 SELECT count(*) AS signatures, count(*) FILTER (WHERE kind = 'person') AS people,
@@ -144,11 +146,16 @@ async def keep_staged(conn: Connection, keeper: KeeperClient) -> None:
     await conn.execute(KEEP_STAGED, timeout=LONG)
 
 
-async def stage(conn: Connection, rows: Iterable[Sequence[object]] | AsyncIterable[Sequence[object]]) -> None:
-    """Copy rows (``STAGED``) into a temporary table of this transaction."""
+async def stage(
+    conn: Connection, blocks: AsyncIterable[Block], keep: Callable[[bytes], Awaitable[None]] | None = None
+) -> None:
+    """Copy rows (``STAGED``) into a temporary table of this transaction; what is to be kept goes to ``keep``."""
 
     async def copy(conn: Connection) -> None:
-        await conn.copy_records_to_table("staged", records=rows, columns=STAGED, timeout=LONG)
+        async for staged, whole in blocks:
+            await conn.copy_to_table("staged", source=BytesIO(staged), columns=STAGED, timeout=LONG)
+            if keep:
+                await keep(whole)
 
     await stage_by(conn, copy)
 
@@ -157,8 +164,12 @@ async def stage_by(conn: Connection, fill: Callable[[Connection], Awaitable[obje
     """Create the table ``staged`` and have ``fill`` fill it."""
     await conn.execute(CREATE_STAGED)
     await fill(conn)
-    await conn.execute(INDEX_STAGED, timeout=LONG)
     await conn.execute("ANALYZE staged", timeout=LONG)
+
+
+async def load_full_names(conn: Connection) -> list[bytes]:
+    """Return the digests of the names that are staged."""
+    return [row["full_name"] for row in await conn.fetch(FULL_NAMES, timeout=LONG)]
 
 
 async def lock_rows(conn: Connection, letter_id: LetterId) -> None:

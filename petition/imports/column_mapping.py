@@ -1,9 +1,9 @@
 """The fields that an organizer has chosen for the columns of a file, applied to each row."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from petition.core.errors import Refused
 from petition.core.i18n import N_
@@ -19,6 +19,8 @@ from petition.imports.totals import is_total
 from petition.signatures import csv_format
 from petition.signatures.csv_format import COLUMNS, BadRow, Problem, Row, RowContext
 from petition.signatures.model import Kind, Visibility
+
+Plain = TypeVar("Plain")
 
 FIELDS: Mapping[str, str] = {
     "name": N_("name"),
@@ -186,9 +188,11 @@ class Mapper:
                 cells = (value_of(cell) for cell, _ in self.values.get(str(index), ()))
                 self._answers[name] = dict(zip(cells, self.plan.values.get(str(index), ()), strict=False))
 
-    def rows(self, lines: Iterator[Line]) -> Iterator[Row | Problem | LeftOut]:
+    def rows(
+        self, lines: Iterator[Line], plain: Callable[[int, Sequence[str] | str], Plain | None] | None = None
+    ) -> Iterator[Row | Problem | LeftOut | Plain]:
         """Yield each row below the header, its problem, or that it is left out; rows with all chosen columns empty are
-        skipped."""
+        skipped. What ``plain`` returns of a row, if it does, is yielded in its place."""
         header = self._skip_to_header(lines)
         titles = (header[index] for index in self._indexes.get("visibility", ()) if index < len(header))
         self._visibility_title = " ".join(titles)
@@ -196,6 +200,9 @@ class Mapper:
             try:
                 if header and line == header:
                     yield LeftOut(number, HEADER_AGAIN)
+                    continue
+                if plain is not None and (read := plain(number, line)) is not None:
+                    yield read
                     continue
                 cells = csv_format.clean_cells(line, len(self.plan.columns) if self.is_csv else MAX_CELLS)
                 if is_total(cells):
@@ -242,7 +249,7 @@ class Mapper:
             table["name"] = name
             table["affiliation"] = table["affiliation"] or fields.get("organization", "")
         table["visibility"] = self._visibility(fields, kind)
-        table["signed_at"] = self._moment(fields.get("signed_at", ""))
+        table["signed_at"] = self.moment(fields.get("signed_at", ""), self._reading)
         return table
 
     def _kind(self, fields: Mapping[str, str]) -> str:
@@ -271,13 +278,21 @@ class Mapper:
             raise _LeaveOut
         return answer
 
-    def _moment(self, cell: str) -> str:
+    def visibility_of(self, cell: str) -> str | None:
+        """Return who sees the name of a person with this clean cell; None if the row is none, or left out."""
+        try:
+            return self._visibility({"visibility": cell}, Kind.PERSON)
+        except (BadRow, _LeaveOut):
+            return None
+
+    def moment(self, cell: str, context: RowContext) -> str:
+        """Return the time in a clean cell in ISO 8601; "", with a note, if it is none."""
         if not cell or is_placeholder(cell):
             return ""
         order = self.plan.dates or self.orders[self._indexes["signed_at"][0]] or DateOrder.ISO
         moment = dates.to_iso(cell, order)
         if moment is None:
-            self._reading.note("signed_at", dates.NO_DATE)
+            context.note("signed_at", dates.NO_DATE)
         return moment or ""
 
 

@@ -32,14 +32,16 @@ class ValueCounter:
     def __init__(self, width: int) -> None:
         self._values: dict[int, Counter[str]] = {index: Counter() for index in range(width)}
 
-    def add(self, cells: Sequence[str]) -> None:
-        width = len(cells)
+    def add(self, columns: Sequence[Sequence[str]], rows: int) -> None:
+        """Count the cells of so many rows; a column that is missing is empty in all of them."""
         for index in list(self._values):
-            cell = cells[index].strip() if index < width else ""
             values = self._values[index]
-            values[cell[:MAX_VALUE]] += 1
-            if len(values) > MAX_VALUES:
-                del self._values[index]
+            cells = Counter(columns[index]) if index < len(columns) else {"": rows}
+            for cell, number in cells.items():
+                values[cell.strip()[:MAX_VALUE]] += number
+                if len(values) > MAX_VALUES:
+                    del self._values[index]
+                    break
 
     def values(self) -> dict[str, list[tuple[str, int]]]:
         """Return the cells of each column, the most frequent spelling first, with the number of rows."""

@@ -16,12 +16,15 @@ from petition.formats.dates import DateOrder
 from petition.formats.tables import CSV, Pieces
 from petition.imports import adding_queries as queries
 from petition.imports import inspecting
-from petition.imports.adding import ImportReport, Progress, RowReader, Target, add_staged
+from petition.imports.adding import ImportReport, add_staged
 from petition.imports.column_mapping import AMBIGUOUS, FIELDS, HIDDEN_ROWS, NO_NAME, LeftOut, Mapper, Plan
 from petition.imports.header_finding import NO_HEADER
 from petition.imports.inspecting import Choice, Inspection
 from petition.imports.notes import NoteGroup
+from petition.imports.plain_rows import PlainRow, mapped
+from petition.imports.row_reading import Progress, RowReader, Target
 from petition.imports.same_names import NameComparison, SameNames, compares
+from petition.imports.staged_rows import blocks
 from petition.signatures import csv_format, organization_queries
 from petition.signatures.csv_format import COLUMNS, Problem, Row
 
@@ -78,15 +81,15 @@ async def add_rows(
     reader = RowReader(target, now, progress, names=names, dry_run=dry_run)
     lines = partial(tables.read_lines, pieces, inspection.format, inspection.encoding or "", inspection.delimiter or "")
     of_sheet = lines(plan.sheet, hidden=bool(plan.hidden))
-    rows: Iterator[Row | Problem | LeftOut]
+    rows: Iterator[Row | Problem | LeftOut | PlainRow]
     if is_ours:
         below = (line for line in of_sheet if line[0] >= (plan.header or 0))
         rows = csv_format.parse_rows(below, now, target.languages)
     else:
         orders, values = inspection.file.orders, inspection.file.values
         is_csv = inspection.format == CSV
-        rows = Mapper(plan, orders, now, target.languages, values, is_csv).rows(of_sheet)
-    await queries.stage(conn, reader.rows(rows))
+        rows = mapped(Mapper(plan, orders, now, target.languages, values, is_csv), of_sheet, target.rules_version)
+    await queries.stage(conn, blocks(reader.rows(rows)))
     if reader.problems:
         raise ImportRefused(
             f"nothing was imported: {len(reader.problems)} of {reader.read} rows cannot be imported",

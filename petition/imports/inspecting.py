@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice, zip_longest
 
 from petition.core.encryption import LetterKeys
 from petition.core.errors import ImportRefused
@@ -21,6 +22,7 @@ from petition.imports.kept_mappings import KeptMapping
 
 SAMPLE_ROWS = 8  # that the mapping page shows below the header
 MAX_SAMPLE_CELL = 120  # characters of a cell there
+BLOCK = 1000  # rows counted at once
 HEAD_ROWS = 8  # that the header can be chosen from, at least
 _ADDRESS = re.compile(r"[^\s@]+@[^\s@]+\.[^\s@]+")
 _NAME = re.compile(r"[^\W\d_][^\d@]*")
@@ -144,15 +146,21 @@ class _Statistics:
 
     def read(self, lines: Iterable[Line]) -> int:
         """Read all lines and return their number."""
-        rows = 0
-        for _, cells in lines:
-            rows += 1
-            if isinstance(cells, str):
-                continue
-            for column, cell in zip(self.dates, cells, strict=False):
-                column.add(cell)
-            self.values.add(cells)
-            if len(self.sample) < SAMPLE_ROWS:
-                texts = (" ".join(cell.replace("\0", "").split()) for cell in cells[: len(self.dates)])
-                self.sample.append([encodable(text[:MAX_SAMPLE_CELL]) for text in texts])
+        rows, lines = 0, iter(lines)
+        while block := [cells for _, cells in islice(lines, BLOCK)]:
+            rows += len(block)
+            self._add([cells for cells in block if not isinstance(cells, str)])
         return rows
+
+    def _add(self, rows: Sequence[Sequence[str]]) -> None:
+        if not rows:
+            return
+        for cells in rows[: SAMPLE_ROWS - len(self.sample)]:
+            texts = (" ".join(cell.replace("\0", "").split()) for cell in cells[: len(self.dates)])
+            self.sample.append([encodable(text[:MAX_SAMPLE_CELL]) for text in texts])
+        columns = list(zip_longest(*rows, fillvalue=""))
+        for dates, column in zip(self.dates, columns, strict=False):
+            for cell in column:
+                if cell[:1].isdigit():
+                    dates.add(cell)
+        self.values.add(columns, len(rows))

@@ -20,7 +20,11 @@ WHERE i.letter = $1 AND (i.state <> 'uploading' OR i.organizer = $2) ORDER BY i.
 
 ADD_PART = "INSERT INTO intake_part (letter, number, part, bytes) VALUES ($1, $2, $3, $4)"
 
-PARTS = "SELECT bytes FROM intake_part WHERE letter = $1 AND number = $2 ORDER BY part"
+PARTS = "SELECT bytes FROM intake_part WHERE letter = $1 AND number = $2 AND part >= 0 ORDER BY part"
+
+# The rows as the trial prepared them are numbered from -1 down.
+PART = "SELECT bytes FROM intake_part WHERE letter = $1 AND number = $2 AND part = $3"
+DROP_PREPARED = "DELETE FROM intake_part WHERE letter = $1 AND number = $2 AND part < 0"
 
 DROP_PARTS = "DELETE FROM intake_part WHERE letter = $1 AND number = $2"
 
@@ -181,6 +185,15 @@ async def load_parts(conn: Connection, letter_id: LetterId, number: int) -> list
     return [row["bytes"] for row in await conn.fetch(PARTS, letter_id, number, timeout=LONG)]
 
 
+async def load_part(conn: Connection, letter_id: LetterId, number: int, part: int) -> bytes | None:
+    content: bytes | None = await conn.fetchval(PART, letter_id, number, part, timeout=LONG)
+    return content
+
+
+async def drop_prepared(conn: Connection, letter_id: LetterId, number: int) -> None:
+    await conn.execute(DROP_PREPARED, letter_id, number, timeout=LONG)
+
+
 async def drop_parts(conn: Connection, letter_id: LetterId, number: int) -> None:
     await conn.execute(DROP_PARTS, letter_id, number, timeout=LONG)
 
@@ -238,9 +251,10 @@ async def finish_checking(
     report: Mapping[str, int],
     notes: Mapping[str, Any],
     problems: int,
-) -> None:
-    """Store the result of the dry run, and how many rows cannot be imported."""
-    await conn.execute(FINISH_CHECKING, letter_id, number, dict(report), dict(notes), problems)
+) -> bool:
+    """Store the result of the dry run, and how many rows cannot be imported; return False if it was cancelled."""
+    status = await conn.execute(FINISH_CHECKING, letter_id, number, dict(report), dict(notes), problems)
+    return status.endswith(" 1")
 
 
 async def add_problems(conn: Connection, rows: AsyncIterable[Sequence[object]]) -> None:

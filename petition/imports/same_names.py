@@ -8,7 +8,7 @@ dry run must not show that someone has.
 
 import asyncio
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from petition.core.database import Connection, Record
@@ -108,11 +108,19 @@ class NameComparison:
         if entry.kind is Kind.ORGANIZATION:
             name = self._organization(entry.name_en, entry.name_ru)
         else:
-            name = self._person(entry.name) if entry.name else None
-        if name is None:
-            return None, None
+            name = self.person(entry.name) if entry.name else None
+        return self.digests_of(name, entry.affiliation, entry.city) if name else (None, None)
+
+    def digests_of(
+        self, name: bytes, affiliation: str | None, city: str | None
+    ) -> tuple[bytes | None, list[bytes] | None]:
+        """Do the same with the digest of a name."""
         self._staged.add(name)
-        return name, self._details(entry.affiliation, entry.city)
+        return name, self._details(affiliation, city)
+
+    def know(self, names: Iterable[bytes]) -> None:
+        """Take the digests of names that are staged already."""
+        self._staged.update(names)
 
     async def load(self, conn: Connection, letter_id: LetterId) -> None:
         """Decrypt the rows of earlier imports whose names are staged, in this transaction."""
@@ -142,7 +150,7 @@ class NameComparison:
             if row["kind"] == Kind.ORGANIZATION:
                 name = self._organization(row["name_en"], row["name_ru"])
             else:
-                name = self._person(texts["name"] or "") if texts.get("name") else None
+                name = self.person(texts["name"] or "") if texts.get("name") else None
             if name in self._staged:
                 numbers = (row["import"], row["id"], row["import_key"], row["digest"], row["signed_at"], row["country"])
                 records.append((name, *numbers, self._details(texts.get("affiliation"), texts.get("city"))))
@@ -156,7 +164,7 @@ class NameComparison:
                 return {}
         return {"name": row["name"], "affiliation": row["affiliation"], "city": row["city"]}
 
-    def _person(self, name: str) -> bytes:
+    def person(self, name: str) -> bytes:
         """Return the digest of a name, whichever part of it stands first."""
         return self._keys.digest("name " + (" ".join(sorted(fold(name).split())) or name))
 

@@ -19,6 +19,11 @@ _WORDS = _TOTALS | frozenset(
 )
 
 
+def may_be_total(text: str) -> bool:
+    """Return whether a row with this text, and no other, could have a total."""
+    return _BEGIN.match(text) is not None
+
+
 def is_total(cells: Sequence[str]) -> bool:
     """Return whether a row has a total and, besides that, only numbers."""
     texts = [cell for cell in cells if cell and any(map(str.isalpha, cell))]

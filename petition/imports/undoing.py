@@ -15,7 +15,8 @@ from petition.core.encryption import LetterKeys, Wrapper, padded_json
 from petition.core.ids import LetterId, OrganizerId, SignatureId
 from petition.count_log.entries import Exit
 from petition.imports import adding, adding_queries, queries
-from petition.imports.adding import Entries, ImportReport
+from petition.imports.adding import ImportReport
+from petition.imports.row_reading import Entries
 from petition.letters.keys import keys_of
 from petition.moderation import queries as moderation_queries
 from petition.signatures import counting, organization_queries, search_words

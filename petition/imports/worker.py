@@ -24,15 +24,18 @@ from petition.core.keeper import NO_KEEPER, KeeperClient
 from petition.formats import tables
 from petition.formats.tables import CSV, Line, Pieces
 from petition.imports import adding, adding_queries, inspecting, kept_mappings, problem_rows, queries, undoing
-from petition.imports.adding import MailboxesRefused, RowReader, Target
-from petition.imports.column_mapping import LeftOut, Mapper, Plan
+from petition.imports.adding import MailboxesRefused
+from petition.imports.column_mapping import Mapper, Plan
 from petition.imports.file_info import FileInfo
 from petition.imports.inspecting import Choice, Inspection
 from petition.imports.model import ImportState
+from petition.imports.plain_rows import mapped
+from petition.imports.prepared_rows import PreparedRows, StagedFile
+from petition.imports.row_reading import RowReader, Target
 from petition.imports.same_names import NameComparison, compares
+from petition.imports.staged_rows import Block, blocks
 from petition.letters.keys import keys_of
 from petition.signatures import organization_queries
-from petition.signatures.csv_format import Problem, Row
 
 POLL = 1.0  # seconds
 TICK = 0.5  # seconds between two reports of progress
@@ -182,20 +185,49 @@ def _lines(job: RunningImport, pieces: Pieces, plan: Plan) -> Iterator[Line]:
 
 
 async def _stage(job: RunningImport, *, skip: bool, dry_run: bool = False) -> tuple[RowReader, NameComparison | None]:
-    """Read all rows into a temporary table of this transaction."""
+    """Read all rows into a temporary table of this transaction; a dry run keeps them for the import."""
     pieces, now, row = await job.pieces(), await organization_queries.now(job.conn), job.row
     plan, file = Plan.of_json(row["plan"]), FileInfo.decrypt(row["about"], job.keys)
-    names = NameComparison(job.keys, add=plan.same_names) if await compares(job.conn, row["letter"]) else None
+    names = await _names(job, plan)
     mapper = Mapper(plan, file.orders, now, job.languages, file.values, row["format"] == CSV)
     target = Target(row["letter"], job.keys, row["rules_version"], job.languages)
-    reader = RowReader(target, now, skip=skip, names=names, dry_run=dry_run)
+    reader = RowReader(target, now, skip=skip, names=names, dry_run=dry_run, keep=dry_run)
+    prepared = PreparedRows(job.conn, *job.key, job.keys)
+    lines = mapped(mapper, _lines(job, pieces, plan), target.rules_version)
+    await prepared.begin()
+    async with job.report_progress():
+        read = blocks(reader.rows(job.count(lines)))
+        await adding_queries.stage(job.conn, read, prepared.keep if dry_run else None)
+    if dry_run:
+        await prepared.finish(StagedFile.of(reader), now, with_names=names is not None)
+    return reader, names
 
-    def rows() -> Iterator[Row | Problem | LeftOut]:
-        yield from mapper.rows(_lines(job, pieces, plan))
+
+async def _names(job: RunningImport, plan: Plan) -> NameComparison | None:
+    return NameComparison(job.keys, add=plan.same_names) if await compares(job.conn, job.row["letter"]) else None
+
+
+async def _stage_again(job: RunningImport, plan: Plan) -> tuple[StagedFile, NameComparison | None]:
+    """Stage the rows that the dry run has read, or read them again if it cannot be helped."""
+    names, now = await _names(job, plan), await organization_queries.now(job.conn)
+    prepared = PreparedRows(job.conn, *job.key, job.keys)
+    file = await prepared.load(now, with_names=names is not None)
+    if file is None:
+        reader, names = await _stage(job, skip=plan.skip)
+        return StagedFile.of(reader), names
+
+    async def read() -> AsyncIterator[Block]:
+        async for lines in prepared.blocks():
+            if job.is_stopped:
+                raise Stopped
+            yield lines, b""
+            job.done += lines.count(b"\n")
 
     async with job.report_progress():
-        await adding_queries.stage(job.conn, in_batches(reader.rows(job.count(rows()))))
-    return reader, names
+        await adding_queries.stage(job.conn, read())
+    if names:
+        names.know(await adding_queries.load_full_names(job.conn))
+    return file, names
 
 
 async def in_batches(rows: Iterator[Item]) -> AsyncIterator[Item]:
@@ -218,7 +250,8 @@ async def _check(job: RunningImport) -> None:
     notes = {"groups": reader.notes.as_json(), "imports": by_import, "lines": list(result.same_names.lines)}
     await queries.drop_problems(job.conn, *job.key)
     problems = await _store_problems(job, reader)
-    await queries.finish_checking(job.conn, *job.key, report, notes, problems)
+    if not await queries.finish_checking(job.conn, *job.key, report, notes, problems):
+        raise Stopped
 
 
 async def _store_problems(job: RunningImport, reader: RowReader) -> int:
@@ -252,23 +285,23 @@ async def _check_author(job: RunningImport) -> None:
 
 async def _import(job: RunningImport) -> None:
     await _check_author(job)
-    skip = Plan.of_json(job.row["plan"]).skip
-    reader, names = await _stage(job, skip=skip)
-    if reader.problems and not skip:
+    plan = Plan.of_json(job.row["plan"])
+    file, names = await _stage_again(job, plan)
+    if file.problems and not plan.skip:
         raise ImportRefused(BROKEN)  # the dry run had none
     letter_id, number = job.key
     result = await adding.add_staged(
         job.conn,
         letter_id,
-        reader.entries,
+        file.entries,
         number,
         dry_run=False,
         names=names,
         keeper=job.keeper,
         min_mailboxes=adding.MIN_MAILBOXES if _may_add_mailboxes(job.row) else None,
     )
-    report = asdict(result.report(reader.staged, len(reader.left_out)))
-    await _finish(job, ImportState.DONE, report | {"skipped": len(reader.problems)}, "import.done")
+    report = asdict(result.report(file.rows, file.left_out))
+    await _finish(job, ImportState.DONE, report | {"skipped": file.problems}, "import.done")
     await queries.drop_parts(job.conn, *job.key)
 
 

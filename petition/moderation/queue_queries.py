@@ -28,6 +28,12 @@ s.listed_at, s.removed_for, coalesce(s.last_act, 0) AS last_act, s.sealed IS NOT
 """
 
 _NEWEST_FIRST = "ORDER BY s.listed_at DESC, s.id DESC"
+# The same order, in words that the index over countries has, whose entries many signatures share.
+_MINUTE = "date_bin('1 minute', {}, '2000-01-01 00:00:00+00')"
+_BY_MINUTE = f"ORDER BY {_MINUTE.format('s.listed_at')} DESC, s.listed_at DESC, s.id DESC"
+_BEFORE = " AND (s.listed_at, s.id) < ($2, $3)"
+_BEFORE_BY_MINUTE = f"{_BEFORE} AND {_MINUTE.format('s.listed_at')} <= {_MINUTE.format('$2::timestamptz')}"
+_OF_COUNTRY = "s.country = "
 
 ONE = f"""
 SELECT {_COLUMNS}, o.name_en, o.name_ru, o.website, o.merged_into, s.version,
@@ -132,13 +138,16 @@ class Conditions:
         if words:
             self._others.append(self._words(words))
 
-    def newest(self, columns: str, limit: int, more: str = "") -> str:
+    def newest(self, columns: str, limit: int, *, is_bounded: bool = True) -> str:
         """Return the statement for the newest ``limit`` rows of the index, which is a filter's, or the two of all
-        rows; ``more`` is added to the condition."""
-        condition = " AND ".join(("s.letter = $1", *self._of_index)) + more
-        if self._of_index:
-            return f"SELECT {columns} FROM signature s WHERE {condition} {_NEWEST_FIRST} LIMIT {limit}"
-        return by_time.newest(columns, condition, limit)
+        rows; those before the position ($2, $3) if it is bounded."""
+        condition = " AND ".join(("s.letter = $1", *self._of_index))
+        if not self._of_index:
+            return by_time.newest(columns, condition + (_BEFORE if is_bounded else ""), limit)
+        is_by_minute = self._of_index[0].startswith(_OF_COUNTRY)
+        order, before = (_BY_MINUTE, _BEFORE_BY_MINUTE) if is_by_minute else (_NEWEST_FIRST, _BEFORE)
+        bound = before if is_bounded else ""
+        return f"SELECT {columns} FROM signature s WHERE {condition}{bound} {order} LIMIT {limit}"
 
     @property
     def others(self) -> str:
@@ -170,7 +179,7 @@ class Conditions:
             partner = f"SELECT p.id FROM partner p WHERE p.letter = $1 AND p.name = {self._parameter(filter.partner)}"
             conditions.append(f"s.signals ? 'partner' AND s.signals -> 'partner' = to_jsonb(({partner}))")
         if filter.country:
-            conditions += [f"s.country = {self._parameter(filter.country)}", f"{_COUNTRY} IS NOT NULL"]
+            conditions += [f"{_OF_COUNTRY}{self._parameter(filter.country)}", f"{_COUNTRY} IS NOT NULL"]
         return conditions
 
     def _unindexed(self, filter: Filter) -> list[str]:
@@ -198,9 +207,9 @@ class Conditions:
         return f"(s.name_key IS NOT NULL AND {_has_words('s', query)} OR s.organization IN ({organizations}))"
 
 
-def _scan(conditions: Conditions, limit: int) -> str:
+def scan_of(conditions: Conditions, limit: int) -> str:
     """Return the newest rows of the index before the position ($2, $3), with all that ``Conditions.others`` needs."""
-    return conditions.newest(f"{_COLUMNS}, s.import, s.name_key", limit, " AND (s.listed_at, s.id) < ($2, $3)")
+    return conditions.newest(f"{_COLUMNS}, s.import, s.name_key", limit)
 
 
 async def page(
@@ -217,17 +226,17 @@ async def page(
     at the last row). ``words`` (a ``tsquery``) is used in place of ``filter.q``; ``is_settled`` leaves out what
     waits."""
     conditions = Conditions(filter, words, 4, is_settled=is_settled)
-    scan = _scan(conditions, PAGE_SCAN)
+    scan = scan_of(conditions, PAGE_SCAN)
     matches = f"SELECT * FROM ({scan}) AS s WHERE {conditions.others} {_NEWEST_FIRST} LIMIT {limit}"
     rows = await conn.fetch(_with_organizations(matches), letter_id, *before, *conditions.arguments)
-    return rows, None if len(rows) == limit else await _end(conn, letter_id, conditions, before, PAGE_SCAN)
+    return rows, None if len(rows) == limit else await end_of_scan(conn, letter_id, conditions, before, PAGE_SCAN)
 
 
-async def _end(
+async def end_of_scan(
     conn: Connection, letter_id: LetterId, conditions: Conditions, before: tuple[datetime, int], limit: int
 ) -> Record | None:
     """Return the last row of a scan of ``limit`` rows; None if there are fewer."""
-    scan = conditions.newest("s.listed_at, s.id", limit, " AND (s.listed_at, s.id) < ($2, $3)")
+    scan = conditions.newest("s.listed_at, s.id", limit)
     statement = f"SELECT * FROM ({scan}) AS s {_NEWEST_FIRST} OFFSET {limit - 1} LIMIT 1"
     return await conn.fetchrow(statement, letter_id, *before, *conditions.arguments_of_index)
 
@@ -258,7 +267,7 @@ async def search(
       (SELECT s.id FROM signature s WHERE s.letter = $1 AND s.organization = ANY($3::bigint[]) LIMIT {MAX_COUNTED})
       UNION
       SELECT newest.id FROM (
-        {conditions.newest("s.id, s.name_key, s.listed_at", PAGE_SCAN)}
+        {conditions.newest("s.id, s.name_key, s.listed_at", PAGE_SCAN, is_bounded=False)}
       ) AS newest WHERE newest.name_key IS NOT NULL AND {_has_words("newest", "$4")}
     )
     SELECT {_COLUMNS} FROM found JOIN signature s ON s.letter = $1 AND s.id = found.id
@@ -271,7 +280,7 @@ async def search(
 async def is_beyond_scan(conn: Connection, letter_id: LetterId, filter: Filter) -> bool:
     """Return whether the filter's index has more rows than ``search`` scans."""
     newest = datetime.max.replace(tzinfo=UTC), 2**63 - 1
-    return await _end(conn, letter_id, Conditions(filter, "", 4), newest, PAGE_SCAN) is not None
+    return await end_of_scan(conn, letter_id, Conditions(filter, "", 4), newest, PAGE_SCAN) is not None
 
 
 async def total(conn: Connection, letter_id: LetterId, filter: Filter, words: str = "") -> tuple[int, bool]:
@@ -280,7 +289,7 @@ async def total(conn: Connection, letter_id: LetterId, filter: Filter, words: st
     conditions = Conditions(filter, words, 4)
     statement = f"""
     SELECT count(*) FILTER (WHERE {conditions.others}) AS matches, count(*) AS scanned
-    FROM ({_scan(conditions, TOTAL_SCAN)}) AS s
+    FROM ({scan_of(conditions, TOTAL_SCAN)}) AS s
     """
     newest = datetime.max.replace(tzinfo=UTC), 2**63 - 1
     row = await conn.fetchrow(statement, letter_id, *newest, *conditions.arguments)
@@ -309,14 +318,14 @@ async def step(
     """Return the newest ``limit`` matches before a position to which ``action`` applies, with the last act on each, and
     the position where the scan ended (None: at the last row)."""
     conditions = Conditions(filter, words, 4, action)
-    scan = _scan(conditions, STEP_SCAN)
+    scan = scan_of(conditions, STEP_SCAN)
     matches = f"SELECT s.* FROM ({scan}) AS s WHERE {conditions.others} {_NEWEST_FIRST} LIMIT {limit}"
     statement = f"SELECT s.id, s.listed_at, s.last_act FROM ({matches}) AS s {_NEWEST_FIRST}"
     rows = await conn.fetch(statement, letter_id, *before, *conditions.arguments, timeout=120)
     last_acts = {row["id"]: row["last_act"] for row in rows}
     if len(rows) == limit:
         return last_acts, rows[-1]
-    return last_acts, await _end(conn, letter_id, conditions, before, STEP_SCAN)
+    return last_acts, await end_of_scan(conn, letter_id, conditions, before, STEP_SCAN)
 
 
 async def one(conn: Connection, letter_id: LetterId, signature_id: SignatureId) -> Record | None:

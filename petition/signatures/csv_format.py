@@ -202,10 +202,10 @@ def entry_of(cells: Mapping[str, str], context: RowContext) -> Entry:
         name_ru=russian,
         email=_email(cells["email"], context),
         # Nothing that identifies the person is stored for "counted".
-        affiliation=None if counted else _detail(cells, "affiliation", context),
-        city=None if counted else _detail(cells, "city", context),
-        country=_country(cells["country"], context),
-        signed_at=_moment(cells["signed_at"], context),
+        affiliation=None if counted else detail_of(cells["affiliation"], "affiliation", context),
+        city=None if counted else detail_of(cells["city"], "city", context),
+        country=country_of(cells["country"], context),
+        signed_at=moment_of(cells["signed_at"], context),
     )
 
 
@@ -274,8 +274,8 @@ def _check_name(name: str, column: str) -> None:
         raise BadRow(NOT_A_NAME, column)
 
 
-def _detail(cells: Mapping[str, str], column: str, context: RowContext) -> str | None:
-    text = cells[column]
+def detail_of(text: str, column: str, context: RowContext) -> str | None:
+    """Return a clean affiliation or city; None, with a note, if it is none."""
     if not text or is_placeholder(text):
         return None
     problem = NOT_UTF8 if "\ufffd" in text else names.problem_of_detail(text)
@@ -309,7 +309,8 @@ def _email_among(cell: str, context: RowContext) -> str | None:
     return usable[0] if usable else None
 
 
-def _country(cell: str, context: RowContext) -> str | None:
+def country_of(cell: str, context: RowContext) -> str | None:
+    """Return the code of the country in a clean cell; None, with a note, if it is unknown."""
     if not cell or (code := context.country(cell)):
         return code if cell else None
     if not is_placeholder(cell, is_code=True):
@@ -317,7 +318,7 @@ def _country(cell: str, context: RowContext) -> str | None:
     return None
 
 
-def _moment(cell: str, context: RowContext) -> datetime | None:
+def moment_of(cell: str, context: RowContext) -> datetime | None:
     """Return a time in ISO 8601, in UTC; None, with a note, if it is none or not yet."""
     if not cell or is_placeholder(cell):
         return None

@@ -27,10 +27,14 @@ MAX_NEAR = 100  # words one error away, for each typed word
 
 # How a search finds the newest 200 of many, as measured at 1,000,000 signatures: one more row of the list costs 1 µs, a
 # row that the index over words returns 2 to 4 µs, since its pages are scattered. So the newest rows are scanned; if 200
-# are not to be expected among 25,000, all that the index returns are sorted.
+# are not to be expected among 25,000, those that the index returns are sorted: in a huge letter first those of the
+# newest rows among which 200 are to be expected, and if these are fewer, all.
 FIRST_SCAN = 2_000
 GOOD_SCAN = 16
 MAX_SCAN = 50_000
+ENOUGH = 300  # rows to be expected in a window of the newest, so that 200 are in it
+FEW = 20  # rows in a window: so rare that all of them are sorted as soon
+WIDE = 400_000  # rows of the window where the scan returned nothing
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -143,18 +147,32 @@ class _Search:
     async def _rows(self, sets: "Sequence[Sequence[_Term]]") -> list[Record]:
         if self._kind is Kind.ORGANIZATION:
             return await queries.scan_organizations(self._conn, self._letter_id, _tsquery(sets))
-        return await self._scan(sets) or await self._sort(sets)
+        rows, scanned = await self._scan(sets)
+        if len(rows) < MAX_RESULTS:
+            rows = await self._recent(sets, ENOUGH * scanned // len(rows) if rows else WIDE)
+        return rows if len(rows) == MAX_RESULTS else await self._sort(sets)
 
-    async def _scan(self, sets: "Sequence[Sequence[_Term]]") -> list[Record] | None:
-        """Return the newest rows if there are enough near the top of the list."""
+    async def _recent(self, sets: "Sequence[Sequence[_Term]]", window: int) -> list[Record]:
+        """Return the rows in a window of the newest, widened once if there are nearly enough."""
+        words = _tsquery(sets, f"{self._letter_id}:")
+        rows = await queries.sort_recent_people(self._conn, self._letter_id, words, window)
+        if FEW <= len(rows) < MAX_RESULTS:
+            wider = ENOUGH * window // len(rows)
+            rows = await queries.sort_recent_people(self._conn, self._letter_id, words, wider)
+        return rows
+
+    async def _scan(self, sets: "Sequence[Sequence[_Term]]") -> tuple[list[Record], int]:
+        """Return those of the newest rows, and how many were scanned for that."""
         is_pattern = all(len(terms) == 1 for terms in sets)
         patterns = [term.pattern for term in itertools.chain(*sets)] if is_pattern else None
         tsquery = None if is_pattern else _tsquery(sets)
         await queries.use_order_of_list(self._conn)
-        rows = await queries.scan_people(self._conn, self._letter_id, FIRST_SCAN, tsquery, patterns)
+        scanned = FIRST_SCAN
+        rows = await queries.scan_people(self._conn, self._letter_id, scanned, tsquery, patterns)
         if GOOD_SCAN <= len(rows) < MAX_RESULTS:
-            rows = await queries.scan_people(self._conn, self._letter_id, MAX_SCAN, tsquery, patterns)
-        return rows if len(rows) == MAX_RESULTS else None
+            scanned = MAX_SCAN
+            rows = await queries.scan_people(self._conn, self._letter_id, scanned, tsquery, patterns)
+        return rows, scanned
 
     async def _sort(self, sets: "Sequence[Sequence[_Term]]") -> list[Record]:
         await queries.use_index_of_words(self._conn)

@@ -64,6 +64,26 @@ SELECT set_config(name, value, true) FROM (VALUES
 ) AS s (name, value)
 """
 
+# Of a window of the newest rows only those are read that the index over words and the one over times (BRIN) both
+# return: two bitmaps are cheap, 50,000 rows in as many pages are not. Planned anew each time, since only the values
+# tell how large each is; with room for a whole bitmap. A BRIN returns whole pages, and if it comes first, all rows of
+# these are checked. The planner puts the cheaper index first, of two for nothing the more selective one; and of these
+# two only a large BRIN is ever charged by ``seq_page_cost``.
+BY_BOTH_INDEXES = """
+SELECT set_config(name, value, true) FROM (VALUES
+  ('enable_seqscan', 'off'), ('enable_indexscan', 'off'), ('enable_bitmapscan', 'on'),
+  ('max_parallel_workers_per_gather', '0'), ('plan_cache_mode', 'force_custom_plan'), ('work_mem', '32MB'),
+  ('seq_page_cost', '10000'), ('random_page_cost', '0'), ('cpu_operator_cost', '0'), ('cpu_index_tuple_cost', '0')
+) AS s (name, value)
+"""
+
+# The hour since which at least $2 people are listed, if there are so many.
+SINCE = """
+SELECT hour FROM (
+  SELECT hour, sum(people) OVER (ORDER BY hour DESC) AS number FROM count_hour WHERE letter = $1
+) AS h WHERE number >= $2 ORDER BY hour DESC LIMIT 1
+"""
+
 # What the index over the words returns, sorted. The words begin with the letter's number: with the letter beside them
 # the planner would read the primary key of all its rows as well. Row addresses repeat between the partitions of a
 # table, so there the letter must stand.
@@ -78,6 +98,8 @@ SELECT signature.id, signature.listed_at, signature.name, signature.affiliation,
 FROM best JOIN signature ON signature.letter = $1 AND signature.ctid = best.place
 ORDER BY best.listed_at DESC, best.id DESC
 """
+
+SORT_RECENT_PEOPLE = SORT_PEOPLE.replace("  WHERE ", "  WHERE letter = $1 AND listed_at >= $3 AND ", 1)
 
 # The newest $3 rows, scanned from the newest on until there are enough. Matching a pattern takes half the time of a
 # tsquery, but only a tsquery can express "one of these".
@@ -114,6 +136,16 @@ async def page_of_organizations(
 async def sort_people(conn: Connection, letter_id: LetterId, words: str) -> list[Record]:
     """Return the newest people who have the words (as ``tsquery``)."""
     return await conn.fetch(SORT_PEOPLE, letter_id, words)
+
+
+async def sort_recent_people(conn: Connection, letter_id: LetterId, words: str, window: int) -> list[Record]:
+    """Return the newest people who have the words (as ``tsquery``), of at least the newest ``window``; none if there
+    are not so many."""
+    since = await conn.fetchval(SINCE, letter_id, window)
+    if since is None:
+        return []
+    await conn.execute(BY_BOTH_INDEXES)
+    return await conn.fetch(SORT_RECENT_PEOPLE, letter_id, words, since)
 
 
 async def scan_people(

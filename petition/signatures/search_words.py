@@ -33,6 +33,16 @@ ORDER BY letter, kind, word
 ON CONFLICT DO NOTHING
 """
 
+# Most words are in one of the newest names. The index over words would return every row that has them, of ten million
+# hundreds of thousands, while the letter's words are locked.
+WORDS_OF_NEWEST = """
+SELECT DISTINCT word FROM (
+  SELECT name_key FROM signature
+  WHERE letter = $1 AND state = 'confirmed' AND visibility = 'public' AND kind = 'person'
+  ORDER BY listed_at DESC LIMIT 1000
+) AS newest, unnest(string_to_array(name_key, ' ')) AS word WHERE word = ANY($2::text[])
+"""
+
 DELETE_PEOPLES_WORDS = """
 DELETE FROM name_word w WHERE w.letter = $1 AND w.kind = 'person' AND w.word = ANY($2::text[]) AND NOT EXISTS (
   SELECT FROM signature s WHERE s.state = 'confirmed' AND s.visibility = 'public' AND s.kind = 'person'
@@ -68,9 +78,13 @@ async def remove_unused(conn: Connection, letter_id: LetterId, kind: Kind, words
 
     A transaction that also adds words must do this first, or two of them deadlock.
     """
-    statement = DELETE_PEOPLES_WORDS if kind is Kind.PERSON else DELETE_ORGANIZATIONS_WORDS
     await conn.execute(LOCK_WORDS, letter_id)
-    await conn.execute(statement, letter_id, list(words))
+    if kind is Kind.ORGANIZATION:
+        await conn.execute(DELETE_ORGANIZATIONS_WORDS, letter_id, list(words))
+        return
+    used = {row["word"] for row in await conn.fetch(WORDS_OF_NEWEST, letter_id, list(words))}
+    if rarer := [word for word in words if word not in used]:
+        await conn.execute(DELETE_PEOPLES_WORDS, letter_id, rarer)
 
 
 async def find_near(conn: Connection, letter_id: LetterId, kind: Kind, typed: Sequence[str]) -> list[set[str]]:

@@ -69,7 +69,7 @@ TEXTS: Mapping[int, tuple[str, str]] = {
     421: (N_("Wrong address"), N_("This server does not answer to that name.")),
     429: (N_("Too many attempts"), N_("Try again later.")),
     500: (N_("Something went wrong"), N_("It was our fault. Try again in a few minutes.")),
-    503: (N_("Back in a moment"), N_("We will be back soon. Try again in a few seconds.")),
+    503: (N_("Back in a moment"), N_("Part of this site does not answer right now.")),
 }
 
 

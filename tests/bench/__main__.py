@@ -9,8 +9,8 @@ from pathlib import Path
 
 from petition import postgres
 from tests.bench import apart, report, rounds
+from tests.bench.figures import Figures, Size
 from tests.bench.place import Place
-from tests.bench.rounds import Figures, Size
 
 RESULTS = Path("bench-results")
 

@@ -25,9 +25,10 @@ from tests.bench.crowd_people import CrowdForms
 from tests.bench.link_sink import LinkSink
 from tests.bench.visitors import Visitors
 
-SIGNERS, CONFIRMERS = 48, 16  # connections
-MAX_AHEAD = 2000  # forms sent whose mail has not come: people who wait for it, so that the outbox stays short
-PATIENCE = 120.0  # seconds without a mail
+SIGNERS = CONFIRMERS = 48  # connections
+# Forms sent whose people have not confirmed: so no stage gets ahead of the others, and the outbox stays short.
+MAX_AHEAD = 2000
+PATIENCE = 120.0  # seconds without a mail or an answer
 REPORT_EVERY = 1.0  # seconds
 
 
@@ -66,16 +67,16 @@ class _Run:
         self.links: deque[str] = deque()
         self.seen: set[int] = set()  # digests of links, eight octets of each: a million take 64 MB
         self.counts: Counter[str] = Counter()
-        self.idle: list[_Connection] = []
+        self.idle: dict[bool, list[_Connection]] = {True: [], False: []}  # by "signs"
         self.tasks: set[asyncio.Task[None]] = set()
         self.sent = self.confirmed = 0
         self.done = asyncio.get_running_loop().create_future()
-        self.last_mail = self.started = time.perf_counter()
+        self.moved_at = self.started = time.perf_counter()
         self.worked = time.process_time()
 
     def next(self, *, signs: bool) -> bytes | None:
         if signs:
-            if self.sent - self.tally.mails > MAX_AHEAD:
+            if self.sent - self.confirmed > MAX_AHEAD:
                 return None
             request = next(self.forms, None)
             self.sent += request is not None
@@ -92,7 +93,7 @@ class _Run:
         task.add_done_callback(self.tasks.discard)
 
     def take_mail(self, link: str | None) -> None:
-        self.last_mail = time.perf_counter()
+        self.moved_at = time.perf_counter()
         self.tally.mails += 1
         if link is None:
             return
@@ -100,18 +101,18 @@ class _Run:
         if digest not in self.seen:
             self.seen.add(digest)
             self.links.append(link)
-            if self.idle:
-                self.wake()
+            self.wake(signs=False)
 
-    def wake(self) -> None:
-        waiting, self.idle = self.idle, []
-        for connection in waiting:
-            connection.ask()
+    def wake(self, *, signs: bool) -> None:
+        if self.idle[signs]:
+            self.idle[signs].pop().ask()
 
     def answered(self, status: str, *, signs: bool) -> None:
+        self.moved_at = time.perf_counter()
         self.counts[f"{'sign' if signs else 'confirm'} {status}"] += 1
         if not signs:
             self.confirmed += 1
+            self.wake(signs=True)
             if self.confirmed == self.order.people and not self.done.done():
                 self.done.set_result(None)
 
@@ -137,7 +138,7 @@ class _Connection(asyncio.Protocol):
         request = self._run.next(signs=self._signs)
         self._is_idle = request is None
         if request is None:
-            self._run.idle.append(self)
+            self._run.idle[self._signs].append(self)
         else:
             self._transport.write(request)
 
@@ -154,7 +155,7 @@ class _Connection(asyncio.Protocol):
             return
         if self._is_idle:  # for longer than the server keeps it
             with contextlib.suppress(ValueError):
-                self._run.idle.remove(self)
+                self._run.idle[self._signs].remove(self)
             self._run.reconnect(self._signs)
         else:
             self._run.done.set_exception(exc or ConnectionError("the server closed a connection in the middle"))
@@ -168,7 +169,7 @@ async def carry_out(order: Crowded) -> None:
     for signs, number in ((True, SIGNERS), (False, CONFIRMERS)):
         for _ in range(number):
             await run.connect(signs)
-    while not run.done.done() and time.perf_counter() - run.last_mail < PATIENCE:
+    while not run.done.done() and time.perf_counter() - run.moved_at < PATIENCE:
         await asyncio.wait([run.done], timeout=REPORT_EVERY)
         run.report()
     if run.done.done():

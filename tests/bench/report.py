@@ -10,7 +10,7 @@ from typing import Any
 
 from petition.core.database import connect
 from tests.bench.desk_pages import RATIO as DESK
-from tests.bench.rounds import Figures, Size
+from tests.bench.figures import Figures, Size
 
 MOST = "≤"
 LEAST = "≥"
@@ -44,6 +44,7 @@ def lines(figures: Figures, size: Size) -> list[Line]:
         "first list page": "first",
         "list page in the middle": "middle",
         "history": "history",
+        "queue": "queue",
     }
     return [
         Line("warm letter page over bare ASGI", figures.ratio("page few", "bare"), LEAST, 0.8),
@@ -110,6 +111,12 @@ def lines(figures: Figures, size: Size) -> list[Line]:
         Line("the same: processor time for a signatory", figures.median("million cpu"), MOST, 3600, "µs"),
         Line("the same: lost", figures.median("million lost"), MOST, 0),
         Line("the same: doubled", figures.median("million doubled"), MOST, 0),
+        Line(
+            "the same: rate, last quarter over first",
+            figures.ratio("million quarter 4", "million quarter 1"),
+            LEAST,
+            0.9,
+        ),
         *(
             Line(f"first byte, desk {name.removeprefix(DESK)}", figures.median(name), MOST, 3)
             for name, _ in figures.taken()

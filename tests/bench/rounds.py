@@ -1,15 +1,13 @@
 """The rounds: everything that is compared is measured in turn, again and again, and the medians are reported."""
 
 import asyncio
-import statistics
-from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 
 from petition.core.database import connect
 from petition.signatures.listing import Cursor
 from tests.bench import count_log, counting_cost, desk_pages, idle, keeper, listeners, mail, mailings, nginx
 from tests.bench.bare import fetch
+from tests.bench.figures import Figures, Size
 from tests.bench.load import Order, Tally, send
 from tests.bench.place import FEW, Place, Server, Web
 from tests.bench.visitors import PENDING_COLUMNS, Visitors, get, proxy_lines
@@ -28,86 +26,29 @@ SIGNERS = 64
 MIDDLE = "SELECT listed_at, id FROM signature WHERE letter = 1 ORDER BY listed_at DESC OFFSET $1 LIMIT 1"
 
 
-@dataclass(frozen=True)
-class Size:
-    """How much of everything."""
-
-    rounds: int = 3
-    rows: int = 1_000_000
-    seconds: int = 4  # of each page, and of pgbench
-    forms: int = 4000  # to sign, and as many to confirm, in each round and for each letter
-    searches: int = 200
-    # By aiosmtplib, by the worker, and in bulk. A worker that has just started does much else in its first second.
-    mails: int = 6000
-    readers: int = 100_000  # of a mailed update
-    people: int = 1_000_000  # who sign and confirm, end to end
-    letters: int = 20_000  # of the installation that is idle
-    idle: float = 30.0  # seconds for which it is watched
-    listeners: int = 50_000  # if the machine allows one process as many files
-    looks: int = 15  # at each page of the desk, for each letter, in each round
-
-
-@dataclass
-class Figures:
-    """What was measured, by name, a value a round: rates a second, processor time in µs, times in ms."""
-
-    values: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
-
-    def note(self, name: str, tally: Tally, cpu: float) -> None:
-        """Add one measurement."""
-        answers = sum(tally.statuses.values())
-        self.values[f"{name} rate"].append(tally.rate)
-        self.values[f"{name} p95"].append(tally.p95)
-        self.values[f"{name} cpu"].append(cpu / answers * 1e6)
-        self.values[f"{name} generator"].append(tally.busy)
-
-    def ratio(self, name: str, over: str) -> float | None:
-        """Return the median over the rounds of one rate divided by another's of the same round."""
-        one, other = self.values.get(f"{name} rate"), self.values.get(f"{over} rate")
-        if not one or not other:
-            return None
-        return statistics.median(a / b for a, b in zip(one, other, strict=True))
-
-    def cpu_ratio(self, name: str, over: str) -> float | None:
-        """Return the median of one processor time for an answer divided by another's of the same round."""
-        one, other = self.values.get(f"{name} cpu"), self.values.get(f"{over} cpu")
-        if not one or not other:
-            return None
-        return statistics.median(a / b for a, b in zip(one, other, strict=True))
-
-    def taken(self) -> list[tuple[str, list[float]]]:
-        """Return what there are values of."""
-        return [(name, values) for name, values in self.values.items() if values]
-
-    def median(self, name: str) -> float | None:
-        """Return the median over the rounds."""
-        values = self.values.get(name)
-        return statistics.median(values) if values else None
-
-
 class Bench:
     """One run."""
 
-    def __init__(self, place: Place, few: Web, many: Web, size: Size, figures: "Figures") -> None:
+    def __init__(self, place: Place, few: Web, many: Web, size: Size, figures: Figures) -> None:
         self._place = place
-        self._webs = {"few": few, "many": many}
-        self._size = size
+        self.webs = {"few": few, "many": many}
+        self.size = size
         # Both know the same people, whom only the letters' own keys tell apart.
-        self._visitors = {name: Visitors(web.letter) for name, web in self._webs.items()}
+        self._visitors = {name: Visitors(web.letter) for name, web in self.webs.items()}
         self.figures = figures
 
     async def warm_page(self) -> None:
         """Measure the letter page against the same bytes from nothing."""
-        async with self._place.bare(self._webs["few"], PAGE) as bare:
-            for server in (bare, *self._webs.values()):
+        async with self._place.bare(self.webs["few"], PAGE) as bare:
+            for server in (bare, *self.webs.values()):
                 await self._pages("", server, PAGE, seconds=0.5)
             await self._pages("bare", bare, PAGE)
-            for name, web in self._webs.items():
+            for name, web in self.webs.items():
                 await self._pages(f"page {name}", web, PAGE)
 
     async def pages(self) -> None:
         """Measure the other pages that everyone may ask for, each against the same bytes from nothing."""
-        web = self._webs["few"]
+        web = self.webs["few"]
         for name, path in PAGES.items():
             async with self._place.bare(web, path) as bare:
                 for server in (bare, web):
@@ -117,15 +58,15 @@ class Bench:
 
     async def nginx(self) -> None:
         """Measure the letter page against nginx with the same bytes in a file, one process each."""
-        web = self._webs["few"]
+        web = self.webs["few"]
         async with nginx.beside(web, PAGE, self._place.folder) as other:
             for server in (other, web):
                 await self._pages("", server, PAGE, seconds=0.5)
             await self._pages("nginx", other, PAGE)
             await self._pages("page beside nginx", web, PAGE)
             requests = [get(web.port, PAGE, proxy_lines(number)) for number in range(PROXIED)]
-            order = Order(web.port, requests, READERS, self._size.seconds)
-            await self._measured("page behind a proxy", web, order, "200")
+            order = Order(web.port, requests, READERS, self.size.seconds)
+            await self.measured("page behind a proxy", web, order, "200")
 
     async def count(self) -> None:
         """Measure the count, for a program."""
@@ -136,7 +77,7 @@ class Bench:
         await self._of_program("badge", BADGE)
 
     async def _of_program(self, name: str, path: str) -> None:
-        web = self._webs["few"]
+        web = self.webs["few"]
         async with self._place.bare(web, path) as bare:
             for server in (bare, web):
                 await self._pages("", server, path, seconds=0.5)
@@ -144,12 +85,12 @@ class Bench:
             await self._pages(name, web, path)
         etag = next(value for name, value in fetch(web.port, path)[0] if name.lower() == b"etag")
         request = get(web.port, path, f"If-None-Match: {etag.decode()}\r\n")
-        order = Order(web.port, [request], READERS, self._size.seconds)
-        await self._measured(f"{name} again", web, order, "304")
+        order = Order(web.port, [request], READERS, self.size.seconds)
+        await self.measured(f"{name} again", web, order, "304")
 
     async def together(self) -> None:
         """Measure the UK's worst hour: the count read all the time while people sign; whatever is no success counts."""
-        web, seconds = self._webs["few"], max(self._size.seconds * 2, 3)
+        web, seconds = self.webs["few"], max(self.size.seconds * 2, 3)
         forms = self._visitors["few"].signing(WORST_SIGNING * seconds, web.port)
         reading = Order(web.port, [get(web.port, COUNT)], SIGNERS, seconds, rate=WORST_READING)
         signing = Order(web.port, forms, SIGNERS, rate=WORST_SIGNING)
@@ -163,29 +104,29 @@ class Bench:
     async def sign(self) -> None:
         """Measure signing, and pgbench."""
         orders = {
-            name: Order(web.port, self._visitors[name].signing(self._size.forms, web.port), SIGNERS)
-            for name, web in self._webs.items()
+            name: Order(web.port, self._visitors[name].signing(self.size.forms, web.port), SIGNERS)
+            for name, web in self.webs.items()
         }
         await self.pgbench()
         async with self._place.bare_form() as bare:
             # All of them twice: the server is new, and each process that it is compared with has had its warm-up.
             for name in ("", "bare form"):
-                await self._measured(name, bare, Order(bare.port, orders["few"].requests, SIGNERS), "303")
+                await self.measured(name, bare, Order(bare.port, orders["few"].requests, SIGNERS), "303")
         for name, order in orders.items():
             before = await self._rows(name, "SELECT count(*) FROM outbox")
-            await self._measured(f"sign {name}", self._webs[name], order, "303")
+            await self.measured(f"sign {name}", self.webs[name], order, "303")
             stored = await self._rows(name, "SELECT count(*) FROM outbox") - before
             assert stored == len(order.requests), f"{stored} of {len(order.requests)} were stored"
 
     async def warm_up(self) -> None:
         """Have everything imported and every statement prepared."""
-        for name, web in self._webs.items():
+        for name, web in self.webs.items():
             forms = self._visitors[name].signing(100, web.port)
-            await self._measured("", web, Order(web.port, forms, SIGNERS), "303")
+            await self.measured("", web, Order(web.port, forms, SIGNERS), "303")
 
     async def pgbench(self) -> None:
         """Measure what PostgreSQL does by itself."""
-        self.figures.values["pgbench rate"].append(await self._place.pgbench(self._size.seconds))
+        self.figures.values["pgbench rate"].append(await self._place.pgbench(self.size.seconds))
 
     async def confirm(self) -> None:
         """Measure confirming, all on one letter."""
@@ -193,58 +134,67 @@ class Bench:
         if len(pgbench) == len(confirmed):
             await self.pgbench()
         orders = {}
-        for name, web in self._webs.items():
-            rows = self._visitors[name].waiting(self._size.forms)
+        for name, web in self.webs.items():
+            rows = self._visitors[name].waiting(self.size.forms)
             conn = await connect(web.url)
             await conn.copy_records_to_table("pending", records=rows, columns=PENDING_COLUMNS)
             await conn.close()
             orders[name] = Order(web.port, self._visitors[name].confirming(rows, web.port), SIGNERS)
         for name, order in orders.items():
             before = await self._rows(name, "SELECT people FROM count")
-            await self._measured(f"confirm {name}", self._webs[name], order, "303")
+            await self.measured(f"confirm {name}", self.webs[name], order, "303")
             counted = await self._rows(name, "SELECT people FROM count") - before
             assert counted == len(order.requests), f"{counted} of {len(order.requests)} were counted"
 
     async def lists(self) -> None:
         """Measure the list's first page and the one in the middle, and the history."""
-        paths = {"first": dict.fromkeys(self._webs, LIST), "middle": {}, "history": dict.fromkeys(self._webs, HISTORY)}
-        for name, web in self._webs.items():
+        paths = {"first": dict.fromkeys(self.webs, LIST), "middle": {}, "history": dict.fromkeys(self.webs, HISTORY)}
+        for name, web in self.webs.items():
             conn = await connect(web.url)
             row = await conn.fetchrow(MIDDLE, web.rows // 2)
             await conn.close()
             assert row is not None
             paths["middle"][name] = f"{LIST}?after={Cursor(row['listed_at'], row['id']).encode()}"
         for which, of in paths.items():
-            for name, path in of.items():
-                await self._pages("", self._webs[name], path, seconds=0.3)
-            for name, path in of.items():
-                await self._pages(f"{which} {name}", self._webs[name], path)
+            await self.in_turn(which, of)
+
+    async def in_turn(self, which: str, paths: Mapping[str, str]) -> None:
+        """Measure one page of each letter, the paths by the letter's name."""
+        for name, path in paths.items():
+            await self._pages("", self.webs[name], path, seconds=0.3)
+        for name, path in paths.items():
+            await self._pages(f"{which} {name}", self.webs[name], path)
+
+    def turn(self) -> None:
+        """Measure the other letter first from now on."""
+        self.webs = dict(reversed(self.webs.items()))
 
     async def streams(self) -> None:
         """Measure what tens of thousands who listen to the count weigh, and how long until the last has heard."""
-        web = self._webs["many"]  # the other one's memory is measured
-        for name, value in (await listeners.measure(self._place, web, self._size.listeners)).items():
+        web = self.webs["many"]  # the other one's memory is measured
+        for name, value in (await listeners.measure(self._place, web, self.size.listeners)).items():
             self.figures.values[name].append(value)
 
     async def search(self) -> None:
         """Measure the search among many, one at a time."""
-        web = self._webs["many"]
-        order = Order(web.port, self._visitors["many"].searching(self._size.searches, web.port), 1)
-        await self._measured("search many", web, order, "200")
+        web = self.webs["many"]
+        order = Order(web.port, self._visitors["many"].searching(self.size.searches, web.port), 1)
+        await self.measured("search many", web, order, "200")
 
     def memory(self) -> None:
         """Note what the web process that signed and confirmed the most holds."""
-        self.figures.values["resident"] = [self._webs["few"].resident()]
+        self.figures.values["resident"] = [self.webs["few"].resident()]
         for what in ("sign", "confirm"):
             self.figures.values[f"forms before that, {what}"] = [
-                self._size.forms * len(self.figures.values[f"{what} few rate"])
+                self.size.forms * len(self.figures.values[f"{what} few rate"])
             ]
 
     async def _pages(self, name: str, server: Server, path: str, seconds: float | None = None) -> None:
-        order = Order(server.port, [get(server.port, path)], READERS, seconds or self._size.seconds)
-        await self._measured(name, server, order, "200")
+        order = Order(server.port, [get(server.port, path)], READERS, seconds or self.size.seconds)
+        await self.measured(name, server, order, "200")
 
-    async def _measured(self, name: str, server: Server, order: Order, wanted: str) -> None:
+    async def measured(self, name: str, server: Server, order: Order, wanted: str) -> Tally:
+        """Have an order carried out and note it; without a name only do it."""
         before = server.cpu()
         tally = await send(order)
         used = server.cpu() - before
@@ -252,9 +202,10 @@ class Bench:
             raise RuntimeError(f"{name}: answers were {tally.statuses}")
         if name:
             self.figures.note(name, tally, used)
+        return tally
 
     async def _rows(self, name: str, query: str) -> int:
-        conn = await connect(self._webs[name].url)
+        conn = await connect(self.webs[name].url)
         found: int = await conn.fetchval(query)
         await conn.close()
         return found

@@ -30,6 +30,7 @@ BROWSER = (
     "Accept-Encoding: gzip, deflate, br, zstd\r\n"
     "Sec-Fetch-Dest: document\r\nSec-Fetch-Mode: navigate\r\nSec-Fetch-Site: same-origin\r\nSec-Fetch-User: ?1\r\n"
 )
+FIRST = secrets.randbelow(1_000_000_000)  # a letter that is kept for the next run knows those of this one
 PENDING_COLUMNS = (
     *("letter", "id", "kind", "digest", "fields", "sealed", "version", "consent", "read_lang", "mail_lang", "network"),
 )
@@ -40,7 +41,7 @@ class Visitors:
     """People nobody has seen yet, each from a network of their own."""
 
     letter: Letter
-    _numbers: Iterator[int] = field(default_factory=count)
+    _numbers: Iterator[int] = field(default_factory=lambda: count(FIRST))
     _crowd: Crowd = field(default_factory=lambda: Crowd(seed=2))
     _draw: random.Random = field(default_factory=lambda: random.Random(3))
 

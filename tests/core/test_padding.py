@@ -13,6 +13,7 @@ PACKAGE = Path(encryption.__file__).parents[1]
 UNPADDED = {
     ("audits/worker.py", "pyrage.encrypt(content, [pyrage.x25519.Recipient.from_str(recipient)])"),
     ("addressees/files.py", "keys.encrypt(content)"),
+    ("imports/prepared_rows.py", "self.keys.encrypt(lines)"),
     ("imports/steering.py", "keys.encrypt(bytes(buffer))"),
     ("packages/making.py", "keys.encrypt(document)"),
     ("web/public/thanks.py", "(await visit.services.day_keys.today()).encrypt(ticket.pack())"),

@@ -27,7 +27,7 @@ ALTER TABLE signature ADD COLUMN later text NOT NULL DEFAULT 'x' CHECK (length(l
 CREATE INDEX signature_later ON signature (letter, later) WHERE later <> 'x';
 CREATE UNIQUE INDEX pending_later ON pending (letter, id, kind);
 ALTER TABLE contact DROP COLUMN until;
-DROP INDEX signature_queue_country;
+DROP INDEX signature_queue_imported;
 CREATE TABLE later (letter integer, signature bigint, PRIMARY KEY (letter, signature),
   FOREIGN KEY (letter, signature) REFERENCES signature (letter, id) ON DELETE CASCADE);
 CREATE FUNCTION see_later() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;

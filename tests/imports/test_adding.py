@@ -15,8 +15,9 @@ from petition.core.database import Connection, connect
 from petition.core.encryption import LetterKeys
 from petition.core.errors import ImportRefused, KeyDestroyed
 from petition.core.ids import LetterId
-from petition.imports import adding, file_adding
-from petition.imports.adding import ImportReport, Target
+from petition.imports import file_adding, row_reading
+from petition.imports.adding import ImportReport
+from petition.imports.row_reading import Target
 from petition.signatures import counting, listing, self_service_queries
 from petition.signatures.csv_format import Entry
 from petition.signatures.model import Counts, Kind, Visibility
@@ -235,11 +236,11 @@ async def test_confirmations_at_the_same_time_are_neither_lost_nor_doubled(conn:
 
 async def test_progress_is_reported(conn: Connection) -> None:
     into = target(await letter(conn))
-    text = "kind,name\n" + "person,Anna Ek\n" * (adding.STEP * 2 + 1)
+    text = "kind,name\n" + "person,Anna Ek\n" * (row_reading.STEP * 2 + 1)
     counts: list[int] = []
     async with conn.transaction():
         await file_adding.add_rows(conn, into, io.BytesIO(text.encode()), progress=counts.append)
-    assert counts == [adding.STEP, adding.STEP * 2, adding.STEP * 2 + 1]
+    assert counts == [row_reading.STEP, row_reading.STEP * 2, row_reading.STEP * 2 + 1]
 
 
 words = st.sampled_from(["Anna", "Пётр", "O'Neil", "=1+1", "-", "ё", "Ек, Ли", 'a "b"', "Zoë", "李"])

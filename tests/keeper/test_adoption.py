@@ -18,7 +18,8 @@ from petition.core.settings import Process, load
 from petition.core.tokens import Tokens
 from petition.demo.inbox import Mail
 from petition.imports import file_adding, undoing
-from petition.imports.adding import ImportReport, Target
+from petition.imports.adding import ImportReport
+from petition.imports.row_reading import Target
 from petition.keeper import adoption
 from petition.keeper.adoption import NOT_ADOPTED
 from petition.letters.keys import keys_for

@@ -18,8 +18,8 @@ from petition.core.encryption import LetterKeys, Wrapper
 from petition.core.keeper import KeeperClient, KeeperPurpose
 from petition.core.quotas import DayKey
 from petition.imports import file_adding
-from petition.imports.adding import Target
 from petition.imports.file_adding import NO_ANSWERS
+from petition.imports.row_reading import Target
 from petition.keeper import adoption
 from petition.mail.suppression import Suppression
 from petition.organizers.desk_key import DeskKey

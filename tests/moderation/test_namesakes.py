@@ -6,7 +6,7 @@ import pytest
 
 from petition.core.ids import SignatureId
 from petition.imports import file_adding
-from petition.imports.adding import Target
+from petition.imports.row_reading import Target
 from petition.moderation import namesake_queries, namesakes
 from petition.moderation.model import Action
 from petition.moderation.namesakes import MIN_NAMESAKES, are_alike, threshold, words_of

@@ -18,7 +18,7 @@ from petition.core.errors import NotFound, Refused
 from petition.core.ids import SignatureId, TallyId
 from petition.core.settings import Process, load
 from petition.imports import file_adding, undoing
-from petition.imports.adding import Target
+from petition.imports.row_reading import Target
 from petition.letters.model import Letter, Tally
 from petition.signatures import paper_tallies, self_service
 from petition.signatures.confirming import Confirming, ConfirmRequest

@@ -261,8 +261,8 @@ class Endless(io.RawIOBase):
         self.left = count
         self.header = HEADER.encode()
 
-    def readline(self, _size: int | None = -1, /) -> bytes:
-        """Return the next line."""
+    def read(self, _size: int | None = -1, /) -> bytes:
+        """Return the next piece, a line."""
         self.left -= 1
         chunk, self.header = self.header or b"person,Ann Lee,,," + b"Fund" * 45 + b",Rome,,,\n", b""
         return chunk if self.left >= 0 else b""

@@ -100,6 +100,26 @@ async def test_common_words_bring_the_newest(conn: Connection, rare_is_newer: bo
     assert (await search_names(conn, about, "марья"))[:200] == entries
 
 
+@pytest.mark.parametrize(("every", "enough"), [(10, 250), (40, 40), (100, 250)])
+async def test_the_newest_of_a_rarer_word_are_in_a_window_of_time(
+    conn: Connection, monkeypatch: pytest.MonkeyPatch, every: int, enough: int
+) -> None:
+    """A window that has enough, one that is widened, and one that is wider than the letter."""
+    about, _ = await letter(conn)
+    people = ["Олег Фомин" if i % every else f"Борис Ткач{chr(0x430 + i % 32)}" for i in range(9000)]
+    await sign(conn, about, *people)
+    await conn.execute("DELETE FROM count_hour")
+    await conn.execute(
+        "INSERT INTO count_hour (letter, hour, people, organizations)"
+        " SELECT letter, date_trunc('hour', listed_at), count(*), 0 FROM signature GROUP BY 1, 2"
+    )
+    for name, value in {"FIRST_SCAN": 400, "GOOD_SCAN": 300, "ENOUGH": enough, "FEW": 5}.items():
+        monkeypatch.setattr(listing, name, value)
+    expected = [name for name in reversed(people) if name.startswith("Борис")][:200]
+    assert await search_names(conn, about, "борис") == expected
+    assert await search_names(conn, about, "бор") == expected
+
+
 async def test_many_words_one_error_away(conn: Connection) -> None:
     about, _ = await letter(conn)
     await sign(conn, about, *[f"Марин{chr(0x430 + i)}" for i in range(32)])
@@ -147,6 +167,15 @@ async def test_a_very_long_word_can_be_signed_and_searched(conn: Connection) -> 
     long = "𝕬" * 200
     await sign(conn, about, long)
     assert await search_names(conn, about, long) == [long]
+
+
+async def test_words_of_old_names_stay(conn: Connection) -> None:
+    about, _ = await letter(conn)
+    ids = await sign(conn, about, "Вера Новак", "Вера Ли", *["Олег Фомин"] * 1001)
+    await conn.execute("DELETE FROM signature WHERE id = ANY($1)", [ids[0], ids[-1]])
+    await search_words.remove_unused(conn, about, Kind.PERSON, ["вера", "новак", "олег", "фомин"])
+    rows = await conn.fetch("SELECT word FROM name_word WHERE letter = $1", about)
+    assert {row["word"] for row in rows} == {"вера", "ли", "олег", "фомин"}
 
 
 async def test_words_go_with_their_last_name(conn: Connection) -> None:

@@ -53,6 +53,7 @@ async def test_a_download_ends(
 ) -> None:
     gate, begun = asyncio.Event(), asyncio.Event()
     monkeypatch.setattr(filtered, "SLICE", 5)
+    monkeypatch.setattr(filtered, "LINES", 5)
     monkeypatch.setattr(log, "CHUNK", 5)
     slices, lines = filtered.Export._slices, log._lines
 
