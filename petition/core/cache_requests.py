@@ -1,32 +1,38 @@
 """What a shared cache is asked: to drop all that it stored under some keys."""
 
 from collections.abc import Sequence
-
-import aiohttp
+from typing import TYPE_CHECKING
 
 from petition.core.cache_settings import SharedCache
+
+if TYPE_CHECKING:
+    import aiohttp
 
 KEY_HEADER = "Surrogate-Key"  # Fastly's, which Varnish's vmod xkey takes as well
 TAG_HEADER = "Cache-Tag"  # Cloudflare's, of responses only
 SITE = "petition"  # the key of every response
 SEVERAL = "letters"  # of pages that show more than one letter
 SOFT = {"Fastly-Soft-Purge": "1"}  # an old copy may still be shown while no new one is to be had
-TIMEOUT = aiohttp.ClientTimeout(total=3)
+TIMEOUT = 3  # seconds
 
 
 def letter_key(slug: str) -> str:
     return f"letter-{slug}"
 
 
-def opened_session() -> aiohttp.ClientSession:
+def opened_session() -> "aiohttp.ClientSession":
     """Return a session that keeps no cookies and gives a cache three seconds."""
-    return aiohttp.ClientSession(timeout=TIMEOUT, cookie_jar=aiohttp.DummyCookieJar())
+    import aiohttp  # much memory, which only installations with a cache in front need
+
+    return aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TIMEOUT), cookie_jar=aiohttp.DummyCookieJar())
 
 
 async def request_purge(
-    session: aiohttp.ClientSession, cache: SharedCache, token: str, keys: Sequence[str], *, is_soft: bool = False
+    session: "aiohttp.ClientSession", cache: SharedCache, token: str, keys: Sequence[str], *, is_soft: bool = False
 ) -> str | None:
     """Send one request; return what went wrong, in words for the log."""
+    import aiohttp
+
     headers = dict(SOFT) if is_soft else {}
     if not cache.takes_tags:
         headers[KEY_HEADER] = " ".join(keys)

@@ -160,6 +160,12 @@ class Database:
         self._failed_probes = 0
         self.is_answering, self._probe_limit = True, self.patience and self.patience * PROBE_PART
 
+    async def _take_back(self, conn: "PoolConnectionProxy[Record]") -> None:
+        """Release a connection whose use has failed; do not wait for a server that does not cancel its statement."""
+        with suppress(TimeoutError):  # the pool goes on by itself
+            async with asyncio.timeout(GRACE):
+                await self._pool.release(conn)
+
     @asynccontextmanager
     async def _lend(self, seconds: float | None) -> AsyncIterator[Connection]:
         use = _Use(seconds)
@@ -172,8 +178,10 @@ class Database:
                     try:
                         yield use.conn
                         use.settle()
-                    finally:
-                        await self._pool.release(use.conn)
+                    except BaseException:
+                        await self._take_back(use.conn)
+                        raise
+                    await self._pool.release(use.conn)
                 self._answered_at = time.monotonic()
             except _REFUSES_WRITES as error:
                 self._refusal, self._refused_at = cause_of(error), time.monotonic()

@@ -65,8 +65,8 @@ _SESSION = {"application_name": "petition", "timezone": "UTC"}
 class AskingConnection(asyncpg.Connection):
     """A connection that asks the server whether it is a standby, as one of several servers may be.
 
-    The driver believes what was reported when the connection was opened. A pooler reports what its first connection to
-    the server was told, so a standby that was promoted behind it would never be taken for the primary.
+    The driver believes what was reported when the connection was opened. A pooler repeats what the server reported to
+    its first connection, so a standby that was promoted behind it would never be taken for the primary.
     """
 
     def get_settings(self) -> Any:

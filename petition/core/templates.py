@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from babel.core import Locale, get_global
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context, pass_eval_context, select_autoescape
+from jinja2 import Environment, FunctionLoader, StrictUndefined, pass_context, pass_eval_context, select_autoescape
 from jinja2.nodes import EvalContext
 from jinja2.runtime import Context
 from markupsafe import Markup
@@ -77,9 +77,17 @@ def hash_of(source: str) -> str:
     return "sha256-" + base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()
 
 
+@functools.cache
+def _sources() -> dict[str, tuple[str, str, None]]:
+    """Return the text of every template with its path: a process that can open no more files still has them."""
+    folder = resources.folder("templates")
+    paths = [path for path in folder.rglob("*") if path.is_file()]
+    return {path.relative_to(folder).as_posix(): (path.read_text("utf-8"), str(path), None) for path in paths}
+
+
 def _environment(language: Language, languages: Languages) -> Environment:
     environment = Environment(
-        loader=FileSystemLoader(resources.folder("templates")),
+        loader=FunctionLoader(_sources().get),
         autoescape=select_autoescape(["html"], default=False),
         undefined=StrictUndefined,
         extensions=["jinja2.ext.i18n"],

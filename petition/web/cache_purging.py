@@ -9,8 +9,7 @@ import contextlib
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-
-import aiohttp
+from typing import TYPE_CHECKING
 
 from petition.core import metrics
 from petition.core.backoff import Backoff
@@ -26,6 +25,9 @@ from petition.core.cache_requests import (
 from petition.core.cache_settings import CacheSettings, SharedCache
 from petition.letters.published import PublishedLetters
 from petition.web.page_cache import ALL, Header, KeyHeaders
+
+if TYPE_CHECKING:
+    import aiohttp
 
 SPACING = 1.0  # seconds between two soft purges of one letter: its count may move twice a second
 AGAIN = 1.0  # seconds after which a hard purge is repeated, for responses that were on their way into the cache
@@ -136,7 +138,7 @@ class _Lane:
             self._orders[key] = _Order(False, max(now, self._sent_at.get(key, 0.0) + SPACING))
         self._has_work.set()
 
-    async def run(self, session: aiohttp.ClientSession) -> None:
+    async def run(self, session: "aiohttp.ClientSession") -> None:
         while True:
             await self._until_due()
             for is_hard in (True, False):
@@ -151,7 +153,7 @@ class _Lane:
                 await self._has_work.wait()
         await asyncio.sleep(GATHERING)
 
-    async def _send(self, session: aiohttp.ClientSession, *, is_hard: bool) -> None:
+    async def _send(self, session: "aiohttp.ClientSession", *, is_hard: bool) -> None:
         now = asyncio.get_running_loop().time()
         orders = {key: order for key, order in self._orders.items() if order.is_hard is is_hard and order.due_at <= now}
         keys = list(orders)[:MAX_KEYS]

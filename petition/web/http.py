@@ -127,6 +127,8 @@ async def body_of(request: Request, max_bytes: int, seconds: float | None = None
             return body
     except TimeoutError:
         raise HTTPException(408) from None
+    except RuntimeError:  # it was read, and not stored
+        raise HTTPException(400) from None
 
 
 async def discard_body(request: Request) -> None:

@@ -1,4 +1,4 @@
-"""How late the event loop is: for that long whoever reads has waited, be it for our own work or for a processor."""
+"""How late the event loop is: for that long readers have waited, be it for our own work or for a processor."""
 
 import asyncio
 from time import monotonic

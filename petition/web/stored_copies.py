@@ -126,6 +126,9 @@ class StoredCopies:
             for key, page in self._outdated(pages()):
                 try:
                     await self._write(app, state, key, page)
+                except OSError as error:  # a full disk, or no files left
+                    log.warning("a copy of a page could not be written", extra={"reason": error.strerror})
+                    self._written[key] = page, time.monotonic()
                 except Exception:
                     # A loop that ends would leave old copies; this page is tried again when it has changed.
                     log.exception("a copy of a page could not be written")

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import cast
 
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from petition.core.access_journal import JournalKind
@@ -55,6 +55,11 @@ def require(
             return await respond(request)
         try:
             return await respond(request)
+        except Unavailable:
+            # For the page that sends it again: maybe the view could not read it, since the session is looked up first.
+            with contextlib.suppress(HTTPException, ClientDisconnect):
+                await http.body_of(request, MAX_SENT_AGAIN)
+            raise
         finally:
             await http.discard_body(request)
 
