@@ -47,9 +47,9 @@ def test_the_drill_changes_names_and_paths_only(node: str, tmp_path: Path) -> No
     assert set(drilled["postgresql"]) - set(shipped["postgresql"]) == {"parameters"}
 
 
-def test_varnish_takes_several_web_machines(tmp_path: Path) -> None:
-    (tmp_path / "petition.vcl").write_text(machine_files.varnish(["10.90.0.41:8000", "10.90.0.42:8001"]))
-    command = [program("varnishd"), "-C", "-n", str(tmp_path), "-f", str(tmp_path / "petition.vcl")]
+def test_varnish_takes_several_web_machines(open_folder: Path) -> None:
+    (open_folder / "petition.vcl").write_text(machine_files.varnish(["10.90.0.41:8000", "10.90.0.42:8001"]))
+    command = [program("varnishd"), "-C", "-n", str(open_folder), "-f", str(open_folder / "petition.vcl")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "10.90.0.42" in done.stderr + done.stdout
