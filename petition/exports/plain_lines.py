@@ -1,8 +1,8 @@
 """Lines of a CSV file that PostgreSQL writes itself, as COPY does: most people on a list need nothing done to them.
 
 A row that needs care (a name that is encrypted, an organization, a cell that a spreadsheet could run, a flag) stands
-there as a mark with its number, and is written as every other file writes it. So a million rows take three times as
-long as a bare COPY, and not thirty times.
+there as a mark with its number, and is written as every other file writes it. So a million rows take about three
+times as long as a bare COPY (docs/performance.md).
 """
 
 import re
