@@ -41,6 +41,7 @@ NAMES = {
     "imports/file_info.py": {P.IMPORT},
     "imports/kept_mappings.py": WEB,
     "imports/model.py": WEB,
+    "imports/prepared_rows.py": {P.IMPORT},
     "imports/problem_rows.py": WEB,
     "imports/same_names.py": {P.IMPORT},
     "imports/steering.py": WEB,

@@ -12,7 +12,7 @@ from tests import rows
 from tests.chaos.proxy import Line, Proxy
 from tests.faults.patient import Running, check_put_off, fields_of, in_time, pending, read_all, running_at, typed_in
 from tests.faults.server import Server
-from tests.pooler import pooled
+from tests.postgres.pooler import open_to_pooler, pooling
 from tests.running import SLUG
 
 
@@ -40,9 +40,9 @@ async def way(request: pytest.FixtureRequest, server: Server, run_folder: Path) 
     }[request.param]
     folder = run_folder / "pooler"
     folder.mkdir(exist_ok=True)
-    async with pooled(server, folder) as pooler:
-        send = pooler.process.send_signal
-        yield Way(f"{pooler.url}?statement_cache_size=0", lambda: send(hold), lambda: send(let_go))
+    async with pooling(folder, await open_to_pooler(server, folder)) as pooler:
+        send, url = pooler.process.send_signal, f"postgresql://{ROLE}@127.0.0.1:{pooler.port}/{DATABASE}"
+        yield Way(f"{url}?statement_cache_size=0", lambda: send(hold), lambda: send(let_go))
 
 
 async def test_nothing_comes_through(way: Way, server: Server, tmp_path: Path) -> None:

@@ -32,7 +32,8 @@ async def nodes(open_folder: Path) -> AsyncIterator[list[Node]]:
 async def pooled(stack: AsyncExitStack, node: Node, folder: Path) -> str:
     """Return host and port of a PgBouncer in transaction mode before a server."""
     target = f"host=127.0.0.1 port={node.cluster.port} user=petition"
-    return f"127.0.0.1:{await stack.enter_async_context(pooling(folder, target, more=IMPATIENT))}"
+    pooler = await stack.enter_async_context(pooling(folder, target, more=IMPATIENT))
+    return f"127.0.0.1:{pooler.port}"
 
 
 async def check(site: Installation, read_url: str) -> list[str]:

@@ -5,9 +5,13 @@ import contextlib
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
+from petition.core.database import connect
+from petition.postgres.cluster import PORT, ROLE
 from tests.deploy.proxies import program, until_open
+from tests.faults.server import Server
 from tests.running import free_port
 
 CONFIGURATION = """
@@ -25,9 +29,32 @@ max_client_conn = 200
 """
 
 
+@dataclass(frozen=True, slots=True)
+class Pooler:
+    """A PgBouncer on 127.0.0.1; ``process`` takes its signals."""
+
+    port: int
+    process: asyncio.subprocess.Process
+
+
+async def open_to_pooler(server: Server, folder: Path) -> str:
+    """Let a PgBouncer into ``server``, whose files are below ``folder``: it does not run as root. Return its target."""
+    conn = await connect(server.url)
+    Path(await conn.fetchval("SHOW hba_file")).write_text("local all all trust\n")
+    await conn.execute("SELECT pg_reload_conf()")
+    while await conn.fetchval("SELECT bool_or(auth_method <> 'trust') FROM pg_hba_file_rules"):
+        await asyncio.sleep(0.05)
+    await conn.close()
+    sockets = Path(server.url.split("host=")[1].split("&")[0])
+    (sockets / f".s.PGSQL.{PORT}").chmod(0o777)
+    for path in (sockets, *sockets.parents[:2], folder):
+        path.chmod(path.stat().st_mode | 0o055)
+    return f"host={sockets} port={PORT} user={ROLE}"
+
+
 @asynccontextmanager
-async def pooling(folder: Path, target: str, *, mode: str = "transaction", more: str = "") -> AsyncIterator[int]:
-    """Run a PgBouncer before ``target`` (its own words: host, port, user), which lets all in; give its port."""
+async def pooling(folder: Path, target: str, *, mode: str = "transaction", more: str = "") -> AsyncIterator[Pooler]:
+    """Run a PgBouncer with its files in ``folder`` before ``target`` (in its words: host, port, user); it lets all in."""
     port = free_port()
     if os.geteuid() == 0:  # it refuses to run as root
         more = f"{more}\nuser = nobody"
@@ -38,7 +65,7 @@ async def pooling(folder: Path, target: str, *, mode: str = "transaction", more:
         process = await asyncio.create_subprocess_exec(program("pgbouncer"), str(file), stdout=out, stderr=out, cwd="/")
     try:
         await until_open(process, port, log)
-        yield port
+        yield Pooler(port, process)
     finally:
         with contextlib.suppress(ProcessLookupError):
             process.kill()

@@ -13,10 +13,10 @@ from petition.cli import check_pooler
 from petition.core.database import connect, opened
 from petition.core.database_failures import POOLER, STATEMENT_MODE
 from petition.core.errors import Unavailable
-from petition.postgres.cluster import PORT, ROLE
+from petition.postgres.cluster import ROLE
 from tests.commands import run
 from tests.faults.server import Server
-from tests.postgres.pooler import pooling
+from tests.postgres.pooler import open_to_pooler, pooling
 from tests.running import PRIVATE_KEY, SLUG, code_in, environment, free_port, installation, link_in, working
 
 SIGNERS = 60
@@ -34,19 +34,15 @@ class Pooled:
     @asynccontextmanager
     async def by(self, mode: str = "transaction", more: str = "") -> AsyncIterator[str]:
         """Give a URL of the database that leads through a PgBouncer of three connections, without a parameter."""
-        async with pooling(self.folder, self.target, mode=mode, more=more) as port:
-            yield f"postgresql://{ROLE}@127.0.0.1:{port}/petition"
+        async with pooling(self.folder, self.target, mode=mode, more=more) as running:
+            yield f"postgresql://{ROLE}@127.0.0.1:{running.port}/petition"
 
 
 @pytest.fixture
 async def pooled(open_folder: Path) -> AsyncIterator[Pooled]:
     server = Server(open_folder)
     await server.start()
-    await _trust_all_accounts(server.url)
-    sockets = server.url.split("host=")[1].split("&")[0]
-    for path in (Path(sockets) / f".s.PGSQL.{PORT}", Path(sockets), Path(sockets).parent, open_folder):
-        path.chmod(0o777)
-    yield Pooled(f"host={sockets} port={PORT} user={ROLE}", open_folder)
+    yield Pooled(await open_to_pooler(server, open_folder), open_folder)
     await server.end(signal.SIGINT)
 
 
@@ -54,16 +50,6 @@ async def pooled(open_folder: Path) -> AsyncIterator[Pooled]:
 async def pooler(pooled: Pooled) -> AsyncIterator[str]:
     async with pooled.by() as url:
         yield url
-
-
-async def _trust_all_accounts(url: str) -> None:
-    """Let PgBouncer in, which does not run as root."""
-    conn = await connect(url)
-    Path(await conn.fetchval("SHOW hba_file")).write_text("local all all trust\n")
-    await conn.execute("SELECT pg_reload_conf()")
-    while await conn.fetchval("SELECT bool_or(auth_method <> 'trust') FROM pg_hba_file_rules"):
-        await asyncio.sleep(0.05)
-    await conn.close()
 
 
 async def test_without_the_parameter_the_cause_and_the_cure_are_named(pooler: str, tmp_path: Path) -> None:

@@ -134,6 +134,8 @@ async def test_metrics_are_for_whoever_has_the_token(town: Town) -> None:
 async def test_head_works_wherever_get_does(town: Town, pattern: str) -> None:
     path = await filled(pattern, town)
     get, head = await got(town, path), await town.client.head(path)
+    if head.headers.get("etag") != get.headers.get("etag"):  # a dated page has expired in between
+        get = await got(town, path)
     assert (head.status_code, head.content) == (get.status_code, b"")
     for name in ("content-type", "etag", "cache-control", "location", "vary", "content-language", "content-encoding"):
         assert head.headers.get(name) == get.headers.get(name)
