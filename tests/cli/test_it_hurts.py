@@ -81,6 +81,7 @@ async def unmigrated(patient: Patient) -> None:
     await patient.sql("DROP TABLE IF EXISTS backups_of_test")
     await patient.sql("ALTER TABLE installation DROP COLUMN backed_up_at")
     await patient.sql(f"DELETE FROM migration WHERE number >= {BACKUPS}")
+    await patient.sql("DROP FUNCTION first_bits(integer[]) CASCADE")  # and the indexes of later migrations with it
 
 
 BACKUPS = next(number for number, name, _ in database.migrations() if "note_backups" in name)

@@ -124,7 +124,7 @@ async def test_forged_unknown_and_old_tokens_are_counted_and_ignored(
     for one in (foreign, forged, "a" * 53, ""):
         assert await receiver.receive("", f"bounce+{one}@{DOMAIN}", shape("hard_exim", one)) is Outcome.DONE
     for days in (-2, 31):
-        old = PATHS.token(mail, TODAY - timedelta(days=days))
+        old = PATHS.token(mail, datetime.now(UTC).date() - timedelta(days=days))
         await receiver.receive("", f"bounce+{old}@{DOMAIN}", shape("hard_exim", old))
     assert await suppressed(installation) == []
     assert await counted(installation) == {"no_token": 4, "old_token": 2}
