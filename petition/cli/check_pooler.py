@@ -33,6 +33,7 @@ async def findings(url: str, note: Callable[[str], None]) -> AsyncIterator[str]:
     is_expected = parse_database(url).is_pooled
     try:
         async with asyncio.timeout(PATIENCE):
+            await _see_transactions(url)
             mode = await find_mode(url)
     except TimeoutError:
         yield TOO_FEW
@@ -47,6 +48,17 @@ async def findings(url: str, note: Callable[[str], None]) -> AsyncIterator[str]:
         yield JIT
     if mode is Mode.SESSION and not is_expected:
         await _connect_as_web(url)
+
+
+async def _see_transactions(url: str) -> None:
+    """Begin and end a transaction; a pooler in statement mode ends the connection. Raises ``Unavailable``."""
+    with lost_connections_are_unavailable():
+        conn = await connect(url)
+        try:
+            await conn.execute("BEGIN")
+            await conn.execute("ROLLBACK")
+        finally:
+            conn.terminate()
 
 
 async def find_mode(url: str) -> Mode | None:

@@ -116,6 +116,7 @@ _CAUSES: tuple[tuple[type[BaseException], str, str], ...] = (
     (TimeoutError, "", SILENT),
     (asyncpg.ProtocolViolationError, "startup parameter", POOLER),
     (asyncpg.ProtocolViolationError, "statement pooling", STATEMENT_MODE),
+    (asyncpg.ConnectionDoesNotExistError, "statement pooling", STATEMENT_MODE),
     (
         asyncpg.ClientConfigurationError,
         "root certificate",

@@ -63,7 +63,8 @@ class CachePurger:
 
     def _key_headers(self, group: str) -> Sequence[Header]:
         """Return the headers of responses of a group: a letter's slug, what begins with it, or ``ALL``."""
-        keys = SITE, SEVERAL if group == ALL else letter_key(group.partition("/")[0])
+        slug = group.partition("/")[0]
+        keys = SITE, SEVERAL if slug == ALL else letter_key(slug)
         headers = []
         if not all(cache.takes_tags for cache in self._caches):
             headers.append((KEY_HEADER.lower().encode(), " ".join(keys).encode()))

@@ -337,7 +337,9 @@ class PageCache:
             del self._renders[group]
 
     def _with_keys(self, page: CachedResponse, group: str) -> CachedResponse:
-        return page if self.key_headers is None else page.with_headers(self.key_headers(group))
+        if self.key_headers is None or (b"cache-control", NO_STORE) in page.headers:
+            return page
+        return page.with_headers(self.key_headers(group))
 
     def _store(self, key: str, group: str, tier: CacheTier, page: CachedResponse) -> None:
         if key in self._stale:
