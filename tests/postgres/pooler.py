@@ -54,7 +54,7 @@ async def open_to_pooler(server: Server, folder: Path) -> str:
 
 @asynccontextmanager
 async def pooling(folder: Path, target: str, *, mode: str = "transaction", more: str = "") -> AsyncIterator[Pooler]:
-    """Run a PgBouncer with its files in ``folder`` before ``target`` (in its words: host, port, user); it lets all in."""
+    """Run a PgBouncer with its files in ``folder`` before ``target`` (its words: host, port, user); it lets all in."""
     port = free_port()
     if os.geteuid() == 0:  # it refuses to run as root
         more = f"{more}\nuser = nobody"
