@@ -25,7 +25,7 @@ SOURCES = (Path(petition.__file__).parent, resources.folder("migrations"))
 # Row addresses compared with something: they repeat between the partitions of a table.
 COMPARED = re.compile(r"(?:\w+\.)?\bctid\s*(?:=|<|>|IN\b)|(?:=|<|>)\s*(?:\w+\.)?ctid\b", re.IGNORECASE)
 # Statements about the layout, and about the server and its log at this moment.
-OF_THE_SERVER = ("petition.core.partitions.", "petition.core.replicas.")
+OF_THE_SERVER = ("petition.core.partitions.", "petition.core.replicas.", "petition.cli.check_pooler.")
 OF_ONE_LETTER = re.compile(r"\bletter = \$\d+\s+AND\s+$")
 
 
