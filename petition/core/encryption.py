@@ -12,7 +12,7 @@ import hashlib
 import hmac
 import json
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from nacl.bindings import crypto_secretbox_easy
@@ -105,9 +105,6 @@ class Sealer:
     def seal_fields(self, fields: Mapping[str, str]) -> bytes:
         """Return ``fields`` as padded JSON, sealed: 48 bytes more."""
         return self._box.encrypt(padded_json(fields))
-
-    def seal_all(self, addresses: Iterable[str]) -> list[bytes]:
-        return [self.seal(address) for address in addresses]
 
 
 class Opener:

@@ -26,7 +26,7 @@ from petition.signatures.model import Kind
 from petition.signatures.signals import DRAWN
 
 MAILBOX_FACTOR = 4  # times ``LIMIT_MAILBOX``: mails a day to one mailbox, from all networks together
-THREAD_THRESHOLD = 8  # forms in a batch from which on a thread is worth its start
+SEALED_AT_ONCE = 16  # addresses: a millisecond
 
 
 class SignOutcome(StrEnum):
@@ -151,13 +151,15 @@ class Signing:
     async def _seal_addresses(self, requests: Sequence[SignRequest]) -> dict[int, bytes]:
         """Return the sealed addresses, by ``id()`` of the request.
 
-        A large batch is sealed in a thread while the first statements run: the library releases the interpreter.
+        A few in one iteration of the event loop, while the first statements run. Not in a thread: it would hand the
+        interpreter over for each address, and where processors are scarce each time waits for one, as all others do.
         """
-        addresses = [request.address for request in requests]
-        seal = self._sealer.seal_all
-        is_large = len(addresses) >= THREAD_THRESHOLD
-        sealed = await asyncio.to_thread(seal, addresses) if is_large else seal(addresses)
-        return {id(request): address for request, address in zip(requests, sealed, strict=True)}
+        sealed = {}
+        for start in range(0, len(requests), SEALED_AT_ONCE):
+            part = requests[start : start + SEALED_AT_ONCE]
+            sealed.update({id(request): self._sealer.seal(request.address) for request in part})
+            await asyncio.sleep(0)
+        return sealed
 
     async def _count(self, conn: Connection, requests: Sequence[SignRequest], outcomes: list[SignOutcome]) -> _Counted:
         """Count what has used up a challenge, and mark what its buckets refuse: that counts nowhere."""
