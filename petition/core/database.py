@@ -35,6 +35,7 @@ ACQUIRE_TIMEOUT = 5.0
 PROBE_PART = 0.6  # of it, in which the poll must be answered; after each that was not, the next one has twice as long
 MAX_PROBE = 4.0  # seconds
 GRACE = 0.2  # seconds more, in which a server that does answer cancels the statement
+RELEASE_LIMIT = 0.02  # seconds for it after a failure: the visitor has waited long enough
 
 
 # The server answers, and yet people cannot sign.
@@ -163,7 +164,7 @@ class Database:
     async def _take_back(self, conn: "PoolConnectionProxy[Record]") -> None:
         """Release a connection whose use has failed; do not wait for a server that does not cancel its statement."""
         with suppress(TimeoutError):  # the pool goes on by itself
-            async with asyncio.timeout(GRACE):
+            async with asyncio.timeout(RELEASE_LIMIT):
                 await self._pool.release(conn)
 
     @asynccontextmanager

@@ -189,9 +189,12 @@ async def _watching(server: Server, ledger: Ledger) -> AsyncIterator[None]:
             await task
 
 
+LOST = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, Unavailable)
+
+
 async def _watch(server: Server, ledger: Ledger) -> None:
     while True:
-        with contextlib.suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError, Unavailable):
+        with contextlib.suppress(*LOST):
             conn = await connect(server.url)
             try:
                 while True:
