@@ -58,7 +58,7 @@ def _value_text(language: Language, value: date | int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Paragraphs:
-    """A part as it is shown."""
+    """A part as a page displays it."""
 
     title: str
     texts: tuple[tuple[str, str], ...]  # id, text

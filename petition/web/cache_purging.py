@@ -79,7 +79,7 @@ class CachePurger:
         letters.on_change(self.refresh)
 
     def purge(self, slug: str) -> None:
-        """Have caches drop a letter: what they hold must not be shown any more."""
+        """Have caches drop a letter: something on its pages was taken back."""
         for lane in self._lanes:
             lane.add(letter_key(slug), is_hard=True)
             lane.add(SEVERAL, is_hard=True)

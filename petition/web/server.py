@@ -6,7 +6,6 @@ import os
 import resource
 import signal
 import socket
-import sys
 from collections.abc import Awaitable, Callable, Sequence
 
 import uvicorn
@@ -29,10 +28,6 @@ GRACE = 10  # seconds for open responses at shutdown
 DRAIN = 4.0  # seconds in which proxies let go of idle connections: after 1 with the files in deploy/
 
 Pulse = Callable[[], Awaitable[None]]
-
-# Seconds until a thread that works gives way to one that waits. Threads that seal batches wait once for each address:
-# with the interpreter's 5 ms, a batch of two hundred under load took a second.
-SWITCH_INTERVAL = 0.0005
 
 
 class Server(uvicorn.Server):
@@ -91,7 +86,6 @@ def run(settings: Settings) -> None:
 
 def prepare(settings: Settings) -> None:
     """Prepare this process to serve."""
-    sys.setswitchinterval(SWITCH_INTERVAL)
     # At its end uvicorn raises the signal once more, which would skip the cleanup of the caller.
     signal.signal(signal.SIGTERM, lambda *_: None)
     _raise_file_limit()

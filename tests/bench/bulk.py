@@ -2,7 +2,7 @@
 
 The server draws the rows from tables of names; what it draws is a hash of the row's number, so that two connections
 share the work. Everything that counts adds up as if people had come: the count, the history, the statistics, the
-words of names, and the count log with its hashes. Nobody's mailbox is known: digests are drawn as well.
+words of names, and the count log with its hashes. There are no mailboxes: digests are drawn as well.
 """
 
 import asyncio
@@ -113,7 +113,7 @@ SUMS = (
 async def sign(url: str, letter_id: LetterId, rows: int, *, is_logged: bool = True) -> None:
     """Have so many sign the letter, of which there are no signatures yet, the last of them a minute ago.
 
-    Without the count log, whose hashes Python computes, if that is not wanted.
+    ``is_logged`` adds the count log too, whose hashes Python computes.
     """
     conn = await _connect(url)
     keys = (await published.read(conn, Wrapper([KEY]), letter_id)).keys
@@ -164,7 +164,7 @@ async def _add_people(url: str, letter_id: LetterId, rows: int) -> None:
 
     async def add() -> None:
         conn = await _connect(url)
-        for first, last in chunks:  # whoever is ready takes the next
+        for first, last in chunks:  # a free connection takes the next chunk
             values: Sequence[Any] = letter_id, first, last, start, APART, list(COUNTRIES), list(CITIES), _rare(rows)
             await conn.execute(PEOPLE, *values, timeout=LONG)
         await conn.close()
