@@ -354,12 +354,12 @@ def _workers(text: str) -> int:
     return _number(text, 1, 64)
 
 
-def _number(text: str, least: int, most: int) -> int:
+def _number(text: str, minimum: int, maximum: int) -> int:
     try:
         number = int(text)
     except ValueError:
-        number = least - 1
-    if not least <= number <= most:
-        limits = f"from {least} to {most}" if most < sys.maxsize else f"of at least {least}"
+        number = minimum - 1
+    if not minimum <= number <= maximum:
+        limits = f"from {minimum} to {maximum}" if maximum < sys.maxsize else f"of at least {minimum}"
         raise argparse.ArgumentTypeError(f"{text!r} is no number {limits}")
     return number
