@@ -63,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:  # a full disk, a folder that cannot be written to
         _say(": ".join(str(part) for part in (error.filename, error.strerror or error) if part))
         _drop_output()
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, EOFError):  # Ctrl-C, or Ctrl-D where something is asked for
         return 130
     finally:
         os.umask(umask)
@@ -335,10 +335,7 @@ def _mailbox(text: str) -> str:
 
 
 def _port(text: str) -> int:
-    port = int(text)
-    if not 0 <= port <= 65535:
-        raise argparse.ArgumentTypeError(f"{text} is not a port")
-    return port
+    return _number(text, 0, 65535)
 
 
 def _partitions(parser: argparse.ArgumentParser, help_text: str) -> None:
@@ -346,21 +343,23 @@ def _partitions(parser: argparse.ArgumentParser, help_text: str) -> None:
 
 
 def _number_of_partitions(text: str) -> int:
-    number = int(text)
-    if not MIN_PARTITIONS <= number <= MAX_PARTITIONS:
-        raise argparse.ArgumentTypeError(f"from {MIN_PARTITIONS} to {MAX_PARTITIONS}")
-    return number
+    return _number(text, MIN_PARTITIONS, MAX_PARTITIONS)
 
 
 def _at_least_one(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("at least 1")
-    return number
+    return _number(text, 1, sys.maxsize)
 
 
 def _workers(text: str) -> int:
-    workers = int(text)
-    if not 1 <= workers <= 64:
-        raise argparse.ArgumentTypeError("from 1 to 64")
-    return workers
+    return _number(text, 1, 64)
+
+
+def _number(text: str, minimum: int, maximum: int) -> int:
+    try:
+        number = int(text)
+    except ValueError:
+        number = minimum - 1
+    if not minimum <= number <= maximum:
+        limits = f"from {minimum} to {maximum}" if maximum < sys.maxsize else f"of at least {minimum}"
+        raise argparse.ArgumentTypeError(f"{text!r} is no number {limits}")
+    return number

@@ -181,6 +181,19 @@ class MailingSender:
     async def _prepare(self, key: tuple[LetterId, MailingId], keys: Sequence[Key]) -> None:
         """Open the addresses of a chunk; what is not to be mailed is settled at once."""
         self._held.update(keys)
+        try:
+            mailing, to_send = await self._open_chunk(key, keys)
+        except BaseException:  # their leases end, and they are taken again
+            self._held.difference_update(keys)
+            raise
+        await asyncio.gather(*(self._settle(Settlement(one, SUPPRESSED)) for one in keys if one not in to_send))
+        for copy in to_send.values():
+            self._copies.put_nowait((mailing, copy))
+
+    async def _open_chunk(
+        self, key: tuple[LetterId, MailingId], keys: Sequence[Key]
+    ) -> tuple[LoadedMailing, dict[Key, Copy]]:
+        """Return what is to be mailed of a chunk."""
         async with self._database.connection() as conn:
             mailing = await self._load(key)
             rows = await queries.facts(conn, key, [signature_id for *_, signature_id in keys])
@@ -190,10 +203,7 @@ class MailingSender:
             stored = await self._tools.suppression.stored(conn, [copy.never for copy in copies])
             suppressed = await queries.suppressed(conn, stored)
         pairs = zip(copies, stored, strict=True)
-        to_send = {copy.key: copy for copy, digest in pairs if digest not in suppressed}
-        await asyncio.gather(*(self._settle(Settlement(one, SUPPRESSED)) for one in keys if one not in to_send))
-        for copy in to_send.values():
-            self._copies.put_nowait((mailing, copy))
+        return mailing, {copy.key: copy for copy, digest in pairs if digest not in suppressed}
 
     async def _load(self, key: tuple[LetterId, MailingId]) -> LoadedMailing:
         if self._mailing is None or self._mailing.key != key:
@@ -354,10 +364,14 @@ class MailingSender:
         """Extend the leases of all that is in hand, so that they can be short: a killed worker's end soon."""
         while True:
             await asyncio.sleep(RENEWAL)
-            if self._held:
-                with contextlib.suppress(Unavailable):
+            try:
+                if self._held:
                     async with self._database.connection() as conn:
                         await queries.renew(conn, self._lease, LEASE, sorted(self._held))
+            except Unavailable:
+                continue
+            except Exception:  # they end, and each mail looks at its own before it is sent
+                log.exception("leases cannot be renewed")
 
 
 def _clock() -> float:

@@ -154,6 +154,8 @@ def build_services(
     stored = StoredCopies(settings, settings.database_url or "")
     letters.on_taken_down(stored.purge)
     letters.on_names_hidden(stored.purge)
+    letters.on_taken_down(lambda _slug: pages.purge(ALL))  # it was on pages with several letters
+    letters.on_taken_down(lambda _slug: stored.purge(ALL))
     pages.is_up = lambda: letters.is_database_up
     streams.attach(letters)
     signing, confirming = Signing(database, settings.limits, sealer), Confirming(database, settings.limits)

@@ -131,6 +131,12 @@ async def body_of(request: Request, max_bytes: int, seconds: float | None = None
         raise HTTPException(400) from None
 
 
+def read_body_of(request: Request) -> bytes | None:
+    """Return the body if ``body_of`` has read it before, however large it is."""
+    body: bytes | None = request.scope.get(_BODY)
+    return body
+
+
 async def discard_body(request: Request) -> None:
     """Read what is left of a body, without storing it: a browser whose upload is cut off shows no page.
 

@@ -52,23 +52,33 @@ class WebProcess:
 
     @classmethod
     def start(cls, sockets: Sequence[socket.socket], environ: dict[str, str], command: Sequence[str]) -> "WebProcess":
-        """Start one. The kernel ends it if this process is killed (Linux); so call this from the main thread."""
+        """Start one. The kernel ends it if this process is killed (Linux); so call this from the main thread.
+
+        Raises ``OSError`` for lack of memory, processes or open files.
+        """
         reader, writer = os.pipe()
         os.set_blocking(reader, False)
         numbers = (writer, *(listener.fileno() for listener in sockets))
-        process = subprocess.Popen(  # noqa: S603 - our own program
-            [*command, *map(str, numbers)],
-            stdin=subprocess.DEVNULL,
-            env=environ,
-            pass_fds=numbers,
-            start_new_session=True,  # Ctrl-C and the end of a terminal's session come to this process alone
-            preexec_fn=die_with_parent(signal.SIGTERM),
-        )
-        os.close(writer)
+        try:
+            process = subprocess.Popen(  # noqa: S603 - our own program
+                [*command, *map(str, numbers)],
+                stdin=subprocess.DEVNULL,
+                env=environ,
+                pass_fds=numbers,
+                start_new_session=True,  # Ctrl-C and the end of a terminal's session come to this process alone
+                preexec_fn=die_with_parent(signal.SIGTERM),
+            )
+        except BaseException:
+            os.close(reader)
+            raise
+        finally:
+            os.close(writer)
         return cls(process, reader, time.monotonic())
 
     def listen(self) -> None:
         """Note whether it has written to its pipe."""
+        if self.pipe < 0:  # it has ended, and waits to be replaced
+            return
         with contextlib.suppress(BlockingIOError):
             if pulses := os.read(self.pipe, 4096):
                 self.heard_at, self.is_ready = time.monotonic(), True
@@ -177,17 +187,27 @@ class Supervisor:
         for index, process in enumerate(self.running):
             if not process.has_ended() or time.monotonic() < self.start_at:
                 continue
-            log.warning("web process died", extra={"pid": process.process.pid, "trouble": process.cause()})
+            died = {"pid": process.process.pid, "trouble": process.cause()}
             if not self.is_serving:
+                log.warning("web process died", extra=died)
                 raise PetitionError("a web process does not start; see the log above")
+            try:
+                self.running[index] = self._start()
+            except OSError as error:  # the others must not end because of that
+                log.warning("a web process cannot be started", extra={"trouble": error.strerror})
+                self.start_at = time.monotonic() + PAUSE
+                continue
+            log.warning("web process died", extra=died)
             if not process.is_ready:
                 self.start_at = time.monotonic() + PAUSE
-            self.running[index] = self._start()
             if process in self.outdated:
                 self.outdated.remove(process)
+                if not self.outdated:
+                    self._end_reload()
 
     def _begin_reload(self) -> None:
         self.must_reload = False
+        self._retire_successor()  # it may have begun with the code of before
         log.info("replacing the web processes", extra={"pid": os.getpid()})
         service_manager.notify("RELOADING=1")
         self.outdated = list(self.running)
@@ -196,24 +216,42 @@ class Supervisor:
         """Bring a new process up beside the old ones before one of these ends."""
         if self.successor is None:
             if not self.ending:
-                self.successor = self._start()
+                try:
+                    self.successor = self._start()
+                except OSError as error:
+                    self._give_up_reload({"trouble": error.strerror})
         elif self.successor.has_ended():
-            more = {"pid": self.successor.process.pid, "trouble": self.successor.cause()}
-            log.error("a new web process does not start; the former ones stay", extra=more)
-            self.successor, self.outdated = None, []
-            service_manager.notify("READY=1")
+            self._give_up_reload({"pid": self.successor.process.pid, "trouble": self.successor.cause()})
         elif self.successor.is_ready:
             self._hand_over(self.successor)
+
+    def _give_up_reload(self, more: dict[str, object]) -> None:
+        log.error("a new web process does not start; the former ones stay", extra=more)
+        self.successor, self.outdated = None, []
+        service_manager.notify("READY=1")
 
     def _hand_over(self, successor: WebProcess) -> None:
         former = self.outdated.pop(0)
         self.running[self.running.index(former)] = successor
         self.successor = None
-        former.stop()
-        self.ending.append(former)
+        self._retire(former)
         if not self.outdated:
-            log.info("the web processes have been replaced", extra={"pid": os.getpid()})
-            service_manager.notify("READY=1")
+            self._end_reload()
+
+    def _end_reload(self) -> None:
+        """Note that all processes are new ones, be it because the former ones have died."""
+        self._retire_successor()
+        log.info("the web processes have been replaced", extra={"pid": os.getpid()})
+        service_manager.notify("READY=1")
+
+    def _retire_successor(self) -> None:
+        if self.successor is not None:
+            self._retire(self.successor)
+            self.successor = None
+
+    def _retire(self, process: WebProcess) -> None:
+        process.stop()
+        self.ending.append(process)
 
     def _watch_ending(self) -> None:
         for process in self.ending:

@@ -53,7 +53,8 @@ class StoredCopies:
         self._host = settings.base_url.partition("//")[2].encode()
         self._written: dict[str, tuple[object, float]] = {}  # by key: the page it is a copy of, and when
         self._due: dict[str, str] = {}  # key → group, of copies that were taken away
-        self._read: dict[str, CachedResponse | None] = {}
+        self._purged: set[str] = set()  # groups, since the copy that is being made was begun
+        self._read: dict[str, CachedResponse] = {}
         self._files: set[str] = set()
         self._is_following = False
         self._is_usable = self._prepare()
@@ -75,6 +76,7 @@ class StoredCopies:
     def purge(self, group: str) -> None:
         """Delete the copies of a group: something on them was taken back."""
         self._read.clear()
+        self._purged.add(group)
         for key in [key for key in self._written if _path_group(key) == group]:
             del self._written[key]
             self._due[key] = group
@@ -87,9 +89,10 @@ class StoredCopies:
         """Return the copy of the page at ``key`` (path and query), if it may still be served."""
         if not self._is_usable or not self._is_recent():
             return None
-        if key not in self._read and len(self._read) < MAX_COPIES:
-            self._read[key] = self._load(key)
-        return self._read.get(key)
+        copy = self._read.get(key) or self._load(key)
+        if copy is not None and len(self._read) < MAX_COPIES:  # addresses that someone made up have none
+            self._read[key] = copy
+        return copy
 
     def _is_recent(self, seconds: float = MAX_AWAY) -> bool:
         try:
@@ -158,13 +161,14 @@ class StoredCopies:
         return list(chosen.items())
 
     async def _write(self, app: App, state: dict[str, object], key: str, page: object) -> None:
+        self._purged.clear()
         patience.begin(5.0)
         status, headers, body = await _fetch(app, state, key, self._host)
+        if (group := _path_group(key)) in self._purged:  # while it was made: once more
+            self._due[key] = group
+            return
         if status != 200 or len(body) > MAX_SIZE:
             self._written[key] = page, time.monotonic()
-            return
-        if _path_group(key) in self._due.values():  # purged while it was made: once more
-            self._due[key] = _path_group(key)
             return
         content_type = next(value for name, value in headers if name == b"content-type")
         lasting = [
@@ -194,9 +198,13 @@ def _write_whole(path: Path, content: bytes) -> None:
     path.parent.mkdir(mode=0o700, exist_ok=True)
     new = path.with_name(f"{path.name}.{os.getpid()}")
     file = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(file, "wb") as out:
-        out.write(content)
-    new.replace(path)
+    try:
+        with os.fdopen(file, "wb") as out:
+            out.write(content)
+        new.replace(path)
+    except OSError:  # a disk that is full has no room for halves
+        new.unlink(missing_ok=True)
+        raise
 
 
 def _delete(folder: Path) -> None:

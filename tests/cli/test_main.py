@@ -84,6 +84,10 @@ signatures export slug --format pdf
 serve --port many
 serve --port 65536
 serve --workers 0
+serve --workers many
+backup folder --keep 0
+backup folder --keep all
+migrate --partitions some
 demo --port -1
 migrate --force
 worker now
@@ -97,6 +101,16 @@ def test_wrong_usage_is_2_and_says_what_is_right(arguments: str, capsys: pytest.
     output, errors = capsys.readouterr()
     assert (end.value.code, output) == (2, "")
     assert errors.startswith("usage: petition")
+    assert "invalid _" not in errors, "a name of our code"
+
+
+def test_who_leaves_a_question_unanswered_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def end_of_input(_question: str = "") -> str:
+        raise EOFError
+
+    monkeypatch.setattr("builtins.input", end_of_input)
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    assert main(["burn", SLUG]) == 130
 
 
 def test_keys_are_ready_for_an_environment_file(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ The processes wait as long as shipped ones do, and the promised bound counts for
 """
 
 import asyncio
+import re
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +12,8 @@ from datetime import UTC, datetime
 
 from petition.core import database as databases
 from petition.core.errors import Unavailable
+from petition.core.ids import AddresseeId
+from petition.core.tokens import Tokens
 from petition.signatures.listing import Cursor
 from tests import rows
 from tests.captcha.installation import solve
@@ -18,7 +21,7 @@ from tests.faults.load import POW
 from tests.faults.patient import Running, check_put_off, fields_of, in_time, pending, read_all, typed_in
 from tests.faults.server import Server
 from tests.pages import check_page
-from tests.running import SLUG
+from tests.running import KEY, SLUG
 
 # The commit takes too long, and is not to be stopped: nobody who waits for it knows that it comes.
 LATE_COMMIT = """
@@ -108,6 +111,13 @@ async def check_other_forms(running: Running) -> None:
         headers = same_site | {"cookie": f"desk={running.session}"}
         page = await in_time(running.client.post(f"/organizer/{SLUG}/{path}", data=form, headers=headers))
         check_put_off(page, form)
+    link = Tokens([KEY]).for_answer(running.letter.id, AddresseeId(1), 1, mailed=False)
+    for path in (f"/ru/{SLUG}/answer/{link}", f"/organizer/{SLUG}/text"):
+        form, files = {"text": "Да\nи нет"}, {"file": ("answer.pdf", b"%PDF-1.4 " * 1000)}
+        page = await in_time(running.client.post(path, data=form, files=files, headers=headers))
+        check_put_off(page, form, "ru" if path.startswith("/ru") else "en")
+        assert 'enctype="multipart/form-data"' in page.text, "the file would not be sent"
+        assert re.findall(r'name="(\w+)" type="file" required', page.text) == ["file"]
 
 
 async def test_a_commit_that_was_not_heard_of_is_not_repeated(running: Running) -> None:

@@ -129,9 +129,10 @@ async def test_what_was_taken_back_has_no_copy(running: Running) -> None:
         async with running.database.transaction() as conn:
             await taking_down.take_down(conn, None, running.letter.id, SLUG)
         async with asyncio.timeout(120):
-            while any(path.exists() for path in before):
+            while any(path.exists() for path in before) or any(SLUG in copy.read_text() for copy in running.copies):
                 await asyncio.sleep(0.1)
-    await running.server.end(signal.SIGKILL)
+        await running.server.end(signal.SIGKILL)
+        assert SLUG not in (await process.client.get("/en/")).text, "the home page of before the act"
     assert (await running.read(f"/en/{SLUG}")).status_code == 503
 
 

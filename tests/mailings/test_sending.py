@@ -2,20 +2,22 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from petition.core.database import Database, Record
+from petition.core.database import Connection, Database, Record
 from petition.core.encryption import Wrapper
-from petition.core.ids import SignatureId
+from petition.core.errors import Unavailable
+from petition.core.ids import LetterId, MailingId, SignatureId
 from petition.core.settings import Process, load
 from petition.letters import lifecycle_queries
 from petition.letters.model import Letter
 from petition.mail.suppression import Suppression
-from petition.mailings import moves, queries, sending_queries
+from petition.mailings import moves, queries, sender, sending_queries
 from petition.mailings.bounces import note_bounce
 from petition.mailings.model import MIN_JUDGED
 from petition.mailings.sender import SENDERS
@@ -93,6 +95,32 @@ async def test_each_subscriber_gets_one_mail_in_their_language(
     assert html is not None
     assert "<strong>yes</strong>" in html.get_content()
     assert "<img" not in html.get_content()
+
+
+async def test_a_chunk_whose_addresses_could_not_be_read_is_taken_again(
+    database: Database,
+    letter: Letter,
+    database_url: str,
+    tmp_path: Path,
+    post: PostOffice,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The database went away after the chunk was leased: the lease must end, and not be renewed for ever."""
+    monkeypatch.setattr(sender, "LEASE", timedelta(seconds=2))
+    monkeypatch.setattr(sender, "RENEWAL", 0.2)
+    facts, failures = sending_queries.facts, [Unavailable("gone"), RuntimeError("a fault of ours")]
+
+    async def failing(conn: Connection, key: tuple[LetterId, MailingId], ids: Sequence[SignatureId]) -> list[Record]:
+        if failures:
+            raise failures.pop()
+        return await facts(conn, key, ids)
+
+    monkeypatch.setattr(sending_queries, "facts", failing)
+    await subscribers.add(database, letter, range(1, 41))
+    await subscribers.mail(database, letter, await subscribers.publish(database, letter))
+    async with worker(tmp_path, database_url, post):
+        row = await until(database, letter, is_done, 60)
+    assert (row["recipients"], row["accepted"]) == (40, 40)
 
 
 async def test_the_refused_are_mailed_again_and_only_they(
