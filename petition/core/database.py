@@ -107,6 +107,7 @@ class Database:
         self._failed_probes = 0
         self._probe_limit = patience and patience * PROBE_PART
         self._uses: set[_Use] = set()
+        self._releases: set[asyncio.Task[None]] = set()  # under way
         self._refusal = ""
         self._refused_at = float("-inf")
 
@@ -163,9 +164,15 @@ class Database:
 
     async def _take_back(self, conn: "PoolConnectionProxy[Record]") -> None:
         """Release a connection whose use has failed; do not wait for a server that does not cancel its statement."""
-        with suppress(TimeoutError):  # the pool goes on by itself
-            async with asyncio.timeout(RELEASE_LIMIT):
-                await self._pool.release(conn)
+        task = asyncio.create_task(self._pool.release(conn))
+        self._releases.add(task)
+        task.add_done_callback(self._note_released)
+        await asyncio.wait([task], timeout=RELEASE_LIMIT)
+
+    def _note_released(self, task: asyncio.Task[None]) -> None:
+        self._releases.discard(task)
+        if not task.cancelled():
+            task.exception()  # retrieved: such a connection is closed, and what it was used for has failed already
 
     @asynccontextmanager
     async def _lend(self, seconds: float | None) -> AsyncIterator[Connection]:

@@ -146,9 +146,14 @@ def _sheet(name: str) -> str:
 
 
 def _compact(css: str) -> str:
-    """Drop comments and white space: they are for us, and every page carries the sheet."""
-    css = re.sub(r"/\*.*?\*/", "", css, flags=re.DOTALL)
-    css = re.sub(r"\s*\n\s*", "\n", css).strip().replace(": ", ":")
+    """Drop comments and white space: they are for us, and every page carries the sheet. What is quoted stays."""
+    parts = re.split(r'("[^"]*")', re.sub(r"/\*.*?\*/", "", css, flags=re.DOTALL))
+    parts[::2] = [_compact_rules(part) for part in parts[::2]]
+    return "".join(parts).strip()
+
+
+def _compact_rules(css: str) -> str:
+    css = re.sub(r"\s*\n\s*", "\n", css).replace(": ", ":")
     return re.sub(r"\s*([{};,])\s*", r"\1", css).replace("\n", " ").replace(";}", "}")
 
 

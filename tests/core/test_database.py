@@ -1,8 +1,9 @@
 """Migrations: once, twice, two at once, edited, broken; and what a lost server looks like from the code above."""
 
 import asyncio
+import gc
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
@@ -13,6 +14,8 @@ from tests.conftest import in_database
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+    import asyncpg
 
     from tests.conftest import Conn
 
@@ -154,6 +157,36 @@ async def test_more_waiting_than_connections_is_unavailable(database_url: str, m
         with pytest.raises(Unavailable):
             async with pool.connection():
                 raise AssertionError("it was lent already")
+
+
+class HangingPool:
+    """Lends connections whose release fails after a while, as that to a frozen server does."""
+
+    async def acquire(self, **_: float) -> object:
+        return object()
+
+    async def release(self, _conn: object) -> None:
+        async def fail() -> None:
+            await asyncio.sleep(0.1)
+            raise TimeoutError
+
+        await asyncio.shield(fail())
+
+
+async def test_a_release_that_fails_later_is_waited_for_by_no_one(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """And is no error in the log, which asyncio writes for a task that nothing asks for its result."""
+    monkeypatch.setattr(database, "RELEASE_LIMIT", 0.01)
+    pool = Database(cast("asyncpg.Pool[asyncpg.Record]", HangingPool()))
+    begun = asyncio.get_running_loop().time()
+    with pytest.raises(ZeroDivisionError):
+        async with pool.connection():
+            raise ZeroDivisionError
+    assert asyncio.get_running_loop().time() - begun < 0.1
+    await asyncio.sleep(0.15)
+    gc.collect()
+    assert caplog.messages == []
 
 
 async def test_a_server_that_says_nothing_does_not_hide_the_next_one(database_url: str) -> None:

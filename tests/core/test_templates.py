@@ -14,7 +14,7 @@ import pytest
 from petition.core import i18n, resources
 from petition.core.encryption import LetterKeys
 from petition.core.ids import LetterId
-from petition.core.templates import Renderer
+from petition.core.templates import Renderer, sheet
 from petition.drafts import folder
 from petition.incoming_mail import text_tags
 from petition.letters import markdown
@@ -42,6 +42,12 @@ ORGANIZATION_ERRORS = (
     "visibility",
     "consent",
 )
+
+
+def test_a_style_sheet_in_a_page_keeps_what_is_quoted() -> None:
+    """A name and what stands behind it are set apart by a comma and a space."""
+    assert 'content:", "}' in sheet("letter.css")
+    assert not re.search(r'[{};,:]\s(?!")|\s[{};]|/\*|\n', sheet("letter.css"))
 
 
 @pytest.mark.parametrize("lang", LANGUAGES)

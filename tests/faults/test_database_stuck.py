@@ -117,6 +117,7 @@ async def check_other_forms(running: Running) -> None:
         page = await in_time(running.client.post(path, data=form, files=files, headers=headers))
         check_put_off(page, form, "ru" if path.startswith("/ru") else "en")
         assert 'enctype="multipart/form-data"' in page.text, "the file would not be sent"
+        assert 'hreflang="' not in page.text, "a link that loses what was typed"
         assert re.findall(r'name="(\w+)" type="file" required', page.text) == ["file"]
 
 
