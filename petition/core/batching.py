@@ -20,6 +20,10 @@ log = logging.getLogger(__name__)
 
 BATCH_PART = 0.4  # of the patience: for how long a batch may take, as an item waits for two
 MIN_BATCH = 64  # to which batches shrink where they take longer: smaller ones take as long
+# A crowd that was just answered comes again, so the batch after it waits for a moment, until it has half the size.
+# Otherwise batches of 61 and of three take turns, and one of three costs half as much as one of 61.
+CROWD = 16  # items of a batch
+GATHER_PART, MAX_GATHER, GATHER_TICK = 0.25, 0.02, 0.001  # of the last batch's time; seconds
 PER_ITERATION = 16  # items that hear of their result in one iteration of the event loop
 
 
@@ -88,6 +92,13 @@ class Batcher(Generic[Item, Result]):
         if self._running is not None:
             await asyncio.wait([self._running])
 
+    async def _gather(self, number: int, seconds: float) -> None:
+        """Let the next batch grow to half of the last one, of ``number`` items, which took ``seconds``."""
+        for _ in range(int(min(seconds * GATHER_PART, MAX_GATHER) / GATHER_TICK)):
+            if 2 * len(self._waiting) >= number:
+                return
+            await asyncio.sleep(GATHER_TICK)
+
     async def _run(self) -> None:
         try:
             while self._waiting:
@@ -99,7 +110,10 @@ class Batcher(Generic[Item, Result]):
                     patience.begin(self._patience)
                     started = monotonic()
                     await self._store_batch(batch)
-                    self._resize(len(batch), monotonic() - started)
+                    seconds = monotonic() - started
+                    self._resize(len(batch), seconds)
+                    if len(batch) >= CROWD:
+                        await self._gather(len(batch), seconds)
         finally:
             self._running = None
 

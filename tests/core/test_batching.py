@@ -146,6 +146,27 @@ async def test_a_pause_gathers_what_comes_meanwhile() -> None:
     assert store.batches == [[1, 2]]
 
 
+async def test_a_crowd_that_comes_again_is_not_split_into_a_large_and_a_small_batch() -> None:
+    """Each of 64 sends the next item when the last one is stored; one of them began before the others."""
+
+    class SlowStore(Store):
+        async def __call__(self, items: Sequence[int]) -> list[int]:
+            await asyncio.sleep(0.05)
+            return await super().__call__(items)
+
+    store = SlowStore()
+    batcher: Batcher[int, int] = Batcher(store)
+
+    async def come_again() -> None:
+        for number in range(12):
+            await batcher.submit(number)
+
+    first = asyncio.create_task(come_again())
+    await turns()
+    await asyncio.gather(first, *(come_again() for _ in range(63)))
+    assert len(store.batches) <= 12 + 3, [len(batch) for batch in store.batches]  # 24 if two of them took turns
+
+
 async def test_who_waits_for_a_batch_sees_whether_the_next_one_has_room() -> None:
     store = Store()
     batcher: Batcher[int, int] = Batcher(store, max_batch=2)
