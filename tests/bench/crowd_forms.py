@@ -69,7 +69,7 @@ class _Run:
         self.links: deque[str] = deque()
         self.seen: set[int] = set()  # digests of links, eight octets of each: a million take 64 MB
         self.counts: Counter[str] = Counter()
-        self.idle: dict[bool, list[_Connection]] = {True: [], False: []}  # by "signs"
+        self.idle: dict[bool, deque[_Connection]] = {True: deque(), False: deque()}  # by "signs"
         self.tasks: set[asyncio.Task[None]] = set()
         self.sent = self.confirmed = 0
         self.done = asyncio.get_running_loop().create_future()
@@ -118,8 +118,10 @@ class _Run:
             self.wake(signs=False)
 
     def wake(self, *, signs: bool) -> None:
-        if self.idle[signs]:
-            self.idle[signs].pop().ask()
+        if self.idle[
+            signs
+        ]:  # the one that was used the longest time ago: the server closes it when it is idle for long
+            self.idle[signs].popleft().ask()
 
     def answered(self, status: str, *, signs: bool) -> None:
         self.moved_at = time.perf_counter()

@@ -33,6 +33,7 @@ class Order:
     visitors: int
     seconds: float | None = None
     rate: float | None = None  # no more than so many a second, by all visitors together
+    nice: int = 0  # how far the generator gives way to others that need a processor
     server: int | None = None  # the process that answers, to see what it works while a visitor waits
 
 
@@ -161,6 +162,7 @@ class _Visitor(asyncio.Protocol):
 async def carry_out(order: Order) -> Tally:
     """Send all of it. Raises ``OSError`` if the server drops anyone."""
     loop = asyncio.get_running_loop()
+    os.nice(order.nice)
     run = _Run(order)
 
     def fail(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

@@ -33,6 +33,7 @@ STARVED = 0.2  # of the time; above it the machine is too busy to judge by the c
 SECONDS = 10.0  # of the second phase
 VISITORS, CROWD = 64, 1500  # connections of the two phases
 FORMS = 6000  # of the first phase
+GIVES_WAY = 10  # niceness of those who act: in use they have machines of their own
 READERS, READS = 8, 200.0  # connections, and pages a second in all
 STORED = {
     "signing": "SELECT count(DISTINCT (letter, digest)) FROM pending",
@@ -175,7 +176,9 @@ async def _overload(acts: _Acts, kind: str, number: int, seconds: float) -> Over
     twice = await acts.make(kind, int(rate * seconds))
     before, worked, starved, started = await acts.lags(), acts.worked(), acts.starved(), monotonic()
     reading = Order(acts.port, acts.reads(), READERS, seconds=seconds, rate=READS, server=acts.pid)
-    doubled, read = await asyncio.gather(load.send(Order(acts.port, twice, CROWD, rate=rate)), load.send(reading))
+    doubled, read = await asyncio.gather(
+        load.send(Order(acts.port, twice, CROWD, rate=rate, nice=GIVES_WAY)), load.send(reading)
+    )
     took = monotonic() - started
     busy, starved = (acts.worked() - worked) / took, (acts.starved() - starved) / took
     late = _percentile(before, await acts.lags())
