@@ -57,7 +57,8 @@ async def run(place: Place, url: str, seconds: float) -> dict[str, float]:
         reading = Order(web.port, _reads(web, visitors), READERS, seconds=seconds, rate=READING)
         desk = Order(web.port, _desk(web, cookie), MODERATORS, seconds=seconds, rate=DESK)
         crowd = Crowded(web.port, sink_port, people, visitors, SIGNING)
-        async with _listening(web), _again(LOOK_EVERY, look), _again(EXPORT_EVERY, partial(_export, web)):
+        listening = _again(1.0, partial(_listen, web))
+        async with listening, _again(LOOK_EVERY, look), _again(EXPORT_EVERY, partial(_export, web)):
             read, moderated, _ = await asyncio.gather(load.send(reading), load.send(desk), million.send(crowd, own))
         print(f"read: {read.statuses}, p99 {read.p99:.0f} ms; desk: {moderated.statuses}, p99 {moderated.p99:.0f} ms")
         exact = await million.compared(own, web)
@@ -89,21 +90,19 @@ def _desk(web: Web, cookie: str) -> list[bytes]:
     return [get(web.port, path, line) for path in paths]
 
 
-@asynccontextmanager
-async def _listening(web: Web) -> AsyncIterator[None]:
-    """Have people listen to the count, in a process of their own."""
-    arguments = (str(web.port), listeners.PATH, str(LISTENERS))
+async def _listen(web: Web) -> None:
+    """Have people listen to the count, in a process of their own, until the first stream has had its 8 KB."""
     crowd = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tests.bench.listeners", *arguments), stdout=DEVNULL
+        *(sys.executable, "-m", "tests.bench.listeners", str(web.port), listeners.PATH, str(LISTENERS)),
+        stdout=DEVNULL,
+        stderr=DEVNULL,
     )
     try:
-        yield
-        if crowd.returncode is not None:
-            raise RuntimeError("the server closed a stream")
+        await crowd.wait()
     finally:
         if crowd.returncode is None:
             crowd.terminate()
-        await crowd.wait()
+            await crowd.wait()
 
 
 @asynccontextmanager
