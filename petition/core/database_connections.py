@@ -139,6 +139,18 @@ def driver_options(
 
 
 async def prepare(conn: Any, *, is_pooled: bool) -> None:
-    """Give a new connection our codecs."""
-    async with conn.transaction() if is_pooled else nullcontext():
+    """Give a new connection our codecs.
+
+    If that fails the connection is cut: the driver's pool would close it in order and without a limit, and behind a
+    pooler that is paused that waits until the pooler goes on.
+    """
+    transaction = conn.transaction() if is_pooled else None
+    try:
+        if transaction:
+            await transaction.start()
         await conn.set_type_codec("jsonb", schema="pg_catalog", encoder=json.dumps, decoder=json.loads)
+        if transaction:
+            await transaction.commit()
+    except BaseException:
+        conn.terminate()
+        raise

@@ -13,7 +13,7 @@ from pathlib import Path
 from subprocess import Popen
 
 from petition.core.errors import EmbeddedError
-from petition.postgres import account, binaries
+from petition.postgres import account, binaries, memory
 from petition.postgres.account import Account
 from petition.postgres.binaries import Binaries
 
@@ -38,7 +38,7 @@ unix_socket_permissions = 0700
 hba_file = '{home}/pg_hba.conf'
 ident_file = '{home}/pg_ident.conf'
 max_connections = 100
-shared_buffers = '128MB'
+shared_buffers = '{buffers}MB'
 autovacuum_naptime = '30s'
 wal_recycle = off
 fsync = on
@@ -187,7 +187,8 @@ class Cluster:
 
     def _configure(self, sockets: Path) -> None:
         values = {"cluster": _quoted(self.folder), "home": _quoted(self.home), "sockets": sockets, "port": PORT}
-        self._write("postgresql.conf", _CONFIGURATION.format(**values))
+        buffers = memory.LEAST if self.fast else memory.buffers_size()
+        self._write("postgresql.conf", _CONFIGURATION.format(**values, buffers=buffers))
         self._write("pg_hba.conf", "local all all peer map=petition\n")
         names = dict.fromkeys(["root", account.our_name(), *self._server_name()])
         self._write("pg_ident.conf", "".join(f'petition "{name}" {ROLE}\n' for name in names))

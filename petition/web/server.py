@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 MIN_FILES = 4096
 OPEN_FILES = 65_536  # one per connection; the default on many systems is 1,024
 GRACE = 10  # seconds for open responses at shutdown
+ACCEPTED = 16  # new connections, at each port, between two turns of the event loop
 DRAIN = 4.0  # seconds in which proxies let go of idle connections: after 1 with the files in deploy/
 
 Pulse = Callable[[], Awaitable[None]]
@@ -42,8 +43,14 @@ class Server(uvicorn.Server):
         self._own = own
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Note in the log what runs."""
-        await super().startup(sockets)
+        """Start as many acceptors as a crowd needs, and note in the log what runs.
+
+        libuv accepts one connection of a socket each time the event loop comes round (since 1.45). When that takes ten
+        milliseconds, the last of 1,500 who come at once would wait for fifteen seconds. A copy of a socket is another
+        one to libuv, and the same queue to the kernel.
+        """
+        copies = [listener.dup() for listener in sockets or [] for _ in range(ACCEPTED - 1)]
+        await super().startup(sockets and [*sockets, *copies])
         if self.started:
             more = {"pid": os.getpid(), "port": self.config.port, "version": version(), "schema": schema_number()}
             log.info("web process started", extra=more)

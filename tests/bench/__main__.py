@@ -26,6 +26,7 @@ def main() -> int:
     parser.add_argument("--letters", type=int, default=20_000, help="of the installation that is idle")
     parser.add_argument("--listeners", type=int, default=50_000, help="to the count of one letter")
     parser.add_argument("--people", type=int, default=1_000_000, help="who sign and confirm, of --only million")
+    parser.add_argument("--seconds", type=float, default=1200.0, help="of all that people do, of --only mixed")
     parser.add_argument("--data", type=Path, default=None, help="keep the filled databases here for the next run")
     options = parser.parse_args()
     size = Size(
@@ -34,6 +35,7 @@ def main() -> int:
         letters=options.letters,
         listeners=options.listeners,
         people=options.people,
+        mixed=options.seconds,
     )
     if options.quick:
         size = Size(

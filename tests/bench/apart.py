@@ -1,9 +1,10 @@
-"""What is measured by itself only: two processes over one, bytes, a million signatories (which takes half an hour)."""
+"""What is measured by itself only: two processes over one, bytes, a million signatories (which takes half an hour), and
+twenty minutes of all that people do."""
 
 from collections.abc import Awaitable, Callable, Mapping
 
 from petition.core.database import connect
-from tests.bench import acts, flat, million
+from tests.bench import acts, flat, million, mixed
 from tests.bench.figures import Figures, Size
 from tests.bench.load import Order, send
 from tests.bench.place import FEW, SERVE, Place
@@ -22,6 +23,12 @@ async def measure_million(place: Place, size: Size, figures: Figures) -> None:
     """Have very many sign and confirm, once."""
     async with place.published("million") as url:
         figures.values |= {name: [value] for name, value in (await million.run(place, url, size.people)).items()}
+
+
+async def measure_mixed(place: Place, size: Size, figures: Figures) -> None:
+    """Have people do all they do for twenty minutes, and watch the memory of each process."""
+    async with place.published("mixed") as url:
+        figures.values |= {name: [value] for name, value in (await mixed.run(place, url, size.mixed)).items()}
 
 
 async def measure_processes(place: Place, size: Size, figures: Figures) -> None:
@@ -61,6 +68,7 @@ async def measure_bytes(place: Place, size: Size, figures: Figures) -> None:
 
 PARTS: Mapping[str, Callable[[Place, Size, Figures], Awaitable[None]]] = {
     "million": measure_million,
+    "mixed": measure_mixed,
     "processes": measure_processes,
     "bytes": measure_bytes,
     "flat": flat.measure,

@@ -1,5 +1,5 @@
-"""The generator of ``--only million``, a process of its own: people fill in the form, and confirm by the link in their
-mail, which the sink in the same process takes by SMTP.
+"""The generator of ``--only million`` and ``--only mixed``, a process of its own: people fill in the form, and confirm
+by the link in their mail, which the sink in the same process takes by SMTP.
 
 ``python -m tests.bench.crowd_forms`` reads a pickled ``Crowded`` from standard input. Each second it writes a
 ``Tally`` as a line of JSON, the last one when each link that came has been used.
@@ -30,6 +30,7 @@ SIGNERS = CONFIRMERS = 48  # connections
 MAX_AHEAD = 2000
 PATIENCE = 120.0  # seconds without a mail or an answer
 REPORT_EVERY = 1.0  # seconds
+TICK = 0.02  # seconds between two looks for people whose moment has come
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ class Crowded:
     sink_port: int
     people: int
     visitors: Visitors = field(repr=False)
+    rate: float | None = None  # people a second; None: as fast as they are answered
 
 
 @dataclass
@@ -76,12 +78,24 @@ class _Run:
 
     def next(self, *, signs: bool) -> bytes | None:
         if signs:
-            if self.sent - self.confirmed > MAX_AHEAD:
+            if not self.may_sign:
                 return None
             request = next(self.forms, None)
             self.sent += request is not None
             return request
         return self.requests.confirming(self.links.popleft()) if self.links else None
+
+    @property
+    def may_sign(self) -> bool:
+        """Whether the next one has come, and those before are not too far behind."""
+        rate = self.order.rate
+        due = rate is None or self.sent < rate * (time.perf_counter() - self.started)
+        return due and self.sent - self.confirmed <= MAX_AHEAD
+
+    def wake_due(self) -> None:
+        for _ in range(len(self.idle[True])):
+            if self.may_sign:
+                self.wake(signs=True)
 
     async def connect(self, signs: bool) -> None:
         make = partial(_Connection, self, signs=signs)
@@ -169,9 +183,13 @@ async def carry_out(order: Crowded) -> None:
     for signs, number in ((True, SIGNERS), (False, CONFIRMERS)):
         for _ in range(number):
             await run.connect(signs)
+    reported_at = time.perf_counter()
     while not run.done.done() and time.perf_counter() - run.moved_at < PATIENCE:
-        await asyncio.wait([run.done], timeout=REPORT_EVERY)
-        run.report()
+        await asyncio.wait([run.done], timeout=TICK if order.rate else REPORT_EVERY)
+        run.wake_due()
+        if time.perf_counter() - reported_at >= REPORT_EVERY:
+            reported_at = time.perf_counter()
+            run.report()
     if run.done.done():
         run.done.result()
     run.report(is_last=True)

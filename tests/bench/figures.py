@@ -20,6 +20,7 @@ class Size:
     mails: int = 6000
     readers: int = 100_000  # of a mailed update
     people: int = 1_000_000  # who sign and confirm, end to end
+    mixed: float = 1200.0  # seconds of all that people do
     letters: int = 20_000  # of the installation that is idle
     idle: float = 30.0  # seconds for which it is watched
     listeners: int = 50_000  # if the machine allows one process as many files

@@ -47,7 +47,7 @@ STORED = """
 SELECT (SELECT count(*) FROM signature) AS signatures, (SELECT count(DISTINCT digest) FROM signature) AS mailboxes,
        (SELECT people FROM count) AS counted, (SELECT count(*) FROM signature WHERE state = 'held') AS held,
        (SELECT count(*) FROM pending) AS pending,
-       (SELECT count(*) FROM outbox) AS outbox,
+       (SELECT count(*) FROM outbox WHERE purpose = 'sign') AS outbox,
        (SELECT count(*) FROM signature WHERE state = 'confirmed' AND visibility = 'public' AND name IS NOT NULL)
          AS listed,
        (SELECT hidden FROM count) AS hidden, pg_database_size(current_database()) AS bytes
@@ -123,16 +123,17 @@ async def run(place: Place, url: str, people: int, limits: Mapping[str, str] = W
     own = Run(place, url, people)
     sink_port = free_port()
     try:
-        async with _running(own, sink_port, limits) as web:
+        async with running(own, sink_port, limits) as web:
             own.note_usage()
-            await _send(Crowded(web.port, sink_port, people, Visitors(web.letter)), own)
-            return own.figures() | await _compared(own, web)
+            await send(Crowded(web.port, sink_port, people, Visitors(web.letter)), own)
+            return own.figures() | {f"million {name}": value for name, value in (await compared(own, web)).items()}
     finally:
         own.write()
 
 
 @asynccontextmanager
-async def _running(own: Run, sink_port: int, limits: Mapping[str, str]) -> AsyncIterator[Web]:
+async def running(own: Run, sink_port: int, limits: Mapping[str, str]) -> AsyncIterator[Web]:
+    """Run a web process and a worker whose relay listens at ``sink_port``."""
     async with own.place.over(own.url, limits) as web:
         more = MAIL | {"SMTP_URLS": f"smtp://127.0.0.1:{sink_port}?{UNLIMITED}"}
         with mail.worker(own.place.folder, environment(own.place.folder, own.url, web.port) | more) as worker:
@@ -151,7 +152,8 @@ async def until_mailing(url: str) -> None:
     await conn.close()
 
 
-async def _send(order: Crowded, own: Run) -> None:
+async def send(order: Crowded, own: Run) -> None:
+    """Have the generator, a process of its own, carry out ``order``; note what it says. Raises ``RuntimeError``."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "tests.bench.crowd_forms"),
         stdin=subprocess.PIPE,
@@ -197,7 +199,7 @@ def resident(pid: int) -> float:
     return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
-async def _compared(own: Run, web: Web) -> dict[str, float]:
+async def compared(own: Run, web: Web) -> dict[str, float]:
     """Compare what was answered with what is stored. Raises ``RuntimeError`` if an answer was none of success."""
     tally, people = own.tally, own.people
     if tally.statuses != {"sign 303": people, "confirm 303": people}:
@@ -220,10 +222,10 @@ async def _compared(own: Run, web: Web) -> dict[str, float]:
     }
     doubled = row["signatures"] - row["mailboxes"] + row["pending"] + row["outbox"] + tally.mails - tally.links
     return {
-        "million lost": sum(map(abs, lost.values())),
-        "million doubled": doubled,
-        "million held": held,
-        "million bytes": row["bytes"] / people,
+        "lost": sum(map(abs, lost.values())),
+        "doubled": doubled,
+        "held": held,
+        "bytes": row["bytes"] / people,
     }
 
 
@@ -253,7 +255,12 @@ def _count_on_page(port: int, people: int) -> int:
 
 def cpu_with_children(parent: int) -> float:
     """Return what all processes of a server have used so far, those included that have ended."""
-    return cpu_of(parent) + sum(cpu_of(pid) for pid in _pids() if _parent_of(pid) == parent)
+    return cpu_of(parent) + sum(map(cpu_of, children_of(parent)))
+
+
+def children_of(parent: int) -> list[int]:
+    """Return the processes that a process has started."""
+    return [pid for pid in _pids() if _parent_of(pid) == parent]
 
 
 async def postmaster_of(url: str) -> int:

@@ -112,6 +112,7 @@ class Place:
                 "log": road[1:2],
                 "keeper": road[1:2],
                 "million": [],
+                "mixed": [],
                 "processes": road[1:2],
                 "bytes": road[2:],
                 "flat": road[1:],

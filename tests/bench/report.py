@@ -14,6 +14,7 @@ from tests.bench.figures import Figures, Size
 
 MOST = "≤"
 LEAST = "≥"
+SHOWN = "server_version", "fsync", "synchronous_commit", "shared_buffers"
 
 
 @dataclass(frozen=True)
@@ -118,6 +119,16 @@ def lines(figures: Figures, size: Size) -> list[Line]:
             0.9,
         ),
         *(
+            Line(
+                f"mixed load: memory of {name}, last over first quarter",
+                figures.median(f"mixed {name} growth"),
+                MOST,
+                1.05,
+            )
+            for name in ("web", "worker", "postgresql")
+        ),
+        Line("the same: lost, doubled, answered with an error", _wrong(figures), MOST, 0),
+        *(
             Line(f"first byte, desk {name.removeprefix(DESK)}", figures.median(name), MOST, 3)
             for name, _ in figures.taken()
             if name.startswith(DESK)
@@ -134,6 +145,11 @@ def _listeners(figures: Figures, which: str) -> str:
     return f"{figures.median(f'{which}listeners') or 0:,.0f} listeners"
 
 
+def _wrong(figures: Figures) -> float | None:
+    lost, doubled, errors = (figures.median(f"mixed {what}") for what in ("lost", "doubled", "errors"))
+    return None if lost is None else lost + abs(doubled or 0) + (errors or 0)
+
+
 def _a_minute(figures: Figures) -> float | None:
     rate = figures.median("worker rate")
     return None if rate is None else 60 * rate
@@ -142,7 +158,7 @@ def _a_minute(figures: Figures) -> float | None:
 async def machine(url: str) -> dict[str, str]:
     """Return what it was measured on."""
     conn = await connect(url)
-    shown = {name: await conn.fetchval(f"SHOW {name}") for name in ("server_version", "fsync", "synchronous_commit")}
+    shown = {name: await conn.fetchval(f"SHOW {name}") for name in SHOWN}
     await conn.close()
     load = ", ".join(f"{each:.1f}" for each in os.getloadavg())
     return {
