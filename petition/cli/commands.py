@@ -128,6 +128,8 @@ async def restore(arguments: Namespace) -> None:
     """Bring a takeout, or a backup, into an empty database."""
     if backups.is_dump(arguments.file):
         return print_lines(*await taking_out.restore_backup(arguments.file, arguments.partitions))
+    if arguments.file.is_dir():
+        raise PetitionError(f"{arguments.file} holds no backup: `petition backup` calls them petition-….dump")
     if arguments.identity is None:
         raise PetitionError("this is no backup, and a takeout needs --identity")
     resolved, secrets = taking_out.settings_for_restoring(arguments.file, arguments.identity)

@@ -118,6 +118,8 @@ async def test_what_is_no_backup(site: Installation, tmp_path: Path, content: by
     file.write_bytes(content)
     said = "petition: this is no backup, and a takeout needs --identity\n"
     assert await run(f"restore {file}", site.environ) == (1, said)
+    said = f"petition: {tmp_path} holds no backup: `petition backup` calls them petition-….dump\n"
+    assert await run(f"restore {tmp_path}", site.environ) == (1, said)
 
 
 def test_a_password_is_no_argument() -> None:
