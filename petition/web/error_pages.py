@@ -155,7 +155,7 @@ def _stored_copy(request: Request) -> CachedResponse | None:
 
 async def _form_again(request: Request, error: Unavailable) -> Response | None:
     """Return the page that holds a form which could not be stored; None if there is none, or for programs."""
-    if request.method in SAFE or f"{request.url.path}/".startswith(FOR_PROGRAMS):
+    if request.method in SAFE or f"{request.scope['path']}/".startswith(FOR_PROGRAMS):
         return None
     response = await send_again.form_page(request, 503, error.retry_after)
     if response is not None:

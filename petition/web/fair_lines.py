@@ -44,6 +44,12 @@ class FairLines(Generic[Item]):
         line.items[item] = None
         self._paths[item] = names
 
+    def is_largest_with(self, path: Sequence[str]) -> bool:
+        """Return whether the widest line of ``path`` would be the largest, or as large, with one item more."""
+        lines = self._root.branches
+        own = lines.get(path[0] if path else "")
+        return (own.size if own else 0) + 1 >= max((line.size for line in lines.values()), default=1)
+
     def discard(self, item: Item) -> None:
         """Take ``item`` out, if it is in a line."""
         path = self._paths.get(item)

@@ -20,6 +20,7 @@ PER_TURN = 8  # forms in one iteration of the event loop, let in or refused: two
 MAX_WAITING = 1000
 LONG_PART, SHORT_PART = 0.4, 0.15  # of the patience: for how long a form waits; the rest is for its batch
 TICK = 0.01  # seconds between two looks for room
+WINDOW = 0.25  # seconds over which those who are let in are counted
 CALM = 2.0  # seconds without anyone in the line, after which there is time for more than the least
 
 Waiter = asyncio.Future[bool]  # True: let in; False: refused
@@ -41,6 +42,7 @@ class FormLine:
         self._lasted_until = float("-inf")  # when there was a line for the last time
         self._left = PER_TURN  # of this iteration
         self._is_scheduled = False
+        self._counted_since, self._admitted, self._rate = 0.0, 0, 0.0  # let in since then; a second, in the last window
 
     def __len__(self) -> int:
         return len(self._lines)
@@ -50,10 +52,26 @@ class FormLine:
         """Whether no one waits, nor did a moment ago."""
         return not self._lines and clock() - self._lasted_until > CALM
 
+    def refuses(self, network: ClientNetwork) -> bool:
+        """Count a form as refused, and return True, if it would wait for longer than it may: before it is even read.
+
+        Only while more come than are stored, and if its network has as many in the line as any other has: for another's
+        form the largest line makes room.
+        """
+        now, waiting = clock(), len(self._lines)
+        if waiting < 2 * PER_TURN or now - self._began <= self._long or waiting < self._rate * self._short:
+            return False
+        if not self._lines.is_largest_with(line_of(network)):
+            return False
+        self._lasted_until = now
+        self._refusals.inc()
+        return True
+
     async def enter(self, network: ClientNetwork) -> None:
         """Wait to be let in. Raises ``Crowded``. The wait counts as one for the database."""
         if self._left and not self._lines and self._has_room():
             self._left -= 1
+            self._count_admitted(clock())
             self._schedule()
             return
         joined = clock()
@@ -100,9 +118,16 @@ class FormLine:
             self._answer(oldest, is_admitted=False)
         elif self._has_room():
             self._answer(self._lines.pop_next(), is_admitted=True)
+            self._count_admitted(now)
         else:
             return False
         return True
+
+    def _count_admitted(self, now: float) -> None:
+        self._admitted += 1
+        if (seconds := now - self._counted_since) >= WINDOW:
+            self._rate = self._admitted / seconds
+            self._counted_since, self._admitted = now, 0
 
     def _limit(self, now: float) -> float:
         """Return for how long a form may wait: if the line has not been empty for long, more come than are stored."""

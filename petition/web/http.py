@@ -221,13 +221,13 @@ def redirect(path: str) -> Response:
 
 def context(request: Request, **extra: object) -> dict[str, Any]:
     """Return the variables of every page, and ``extra``."""
-    path = request.url.path
+    path: str = request.scope["path"]
     lang = lang_of(request)
     here = path.removeprefix(f"/{lang}") if path.startswith(f"/{lang}/") else "/"
-    return {"here": here, "canonical": None, "banners": _banners(request, lang, extra.get("letter")), **extra}
+    return {"here": here, "canonical": None, "banners": banners(request, lang, extra.get("letter")), **extra}
 
 
-def _banners(request: Request, lang: str, letter: object) -> list[tuple[str, str]]:
+def banners(request: Request, lang: str, letter: object = None) -> list[tuple[str, str]]:
     """Return (language, text) of the notices on top of a page about ``letter``, or about none."""
     switches = getattr(letter, "switches", None)
     return [pick_language(texts, lang) for texts in (switches or services_of(request).notices).banners]
@@ -246,13 +246,13 @@ def page(request: Request, name: str, status: int = 200, /, **extra: object) -> 
 def error_page(request: Request, status: int, text: ErrorText) -> Response:
     """Answer with an error page, rendered once per text."""
     services, lang = services_of(request), lang_of(request)
-    coding, banners = coding_for(request), tuple(_banners(request, lang, None))
+    coding, notices = coding_for(request), tuple(banners(request, lang))
     if text.has_number:
-        page = _error(services.renderer, lang, status, text, banners, Coding.IDENTITY)
+        page = _error(services.renderer, lang, status, text, notices, Coding.IDENTITY)
         number = (request_ids.current.get() or "").encode()
         body = compress(page.replace(NUMBER.encode(), number), coding)
     else:
-        body = _error(services.renderer, lang, status, text, banners, coding)
+        body = _error(services.renderer, lang, status, text, notices, coding)
     return uncached(request, "error.html", body, status, coding)
 
 

@@ -1,5 +1,6 @@
 """What a web process builds once, and every view uses."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from petition.captcha import Captchas
@@ -64,3 +65,6 @@ class Services:
     throttle: Throttle
     stored: StoredCopies | None = None
     room: Room = field(default_factory=Room)
+
+
+LineOf = Callable[[Services], FormLine]  # the line in which the forms of a route wait

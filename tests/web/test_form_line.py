@@ -4,7 +4,7 @@ import asyncio
 import gzip
 import re
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import asynccontextmanager
 from html import unescape
 from itertools import pairwise
@@ -166,14 +166,48 @@ async def test_who_leaves_the_line_does_not_hold_it_up() -> None:
     assert gate.entered == [ALICE]
 
 
+async def test_who_would_wait_too_long_is_refused_before_waiting(moment: list[float]) -> None:
+    """Forty forms a second are let in, and each may wait for a second and a half: sixty may be in the line."""
+    gate = Gate()
+    tasks: list[asyncio.Task[None]] = []
+
+    async def come(networks: Sequence[ClientNetwork]) -> None:
+        tasks.extend(asyncio.create_task(gate.come(network)) for network in networks)
+        for _ in range(8):
+            await asyncio.sleep(0)
+
+    for _ in range(4):
+        await come(CROWD[:10])
+        moment[0] += 0.25
+    gate.room = 0
+    await come(CROWD[:5])
+    moment[0] += 3.9
+    await come([*CROWD, *CROWD[:30]])
+    assert not gate.line.refuses(CROWD[0])  # a crowd that has come at once
+    moment[0] += 0.2
+    while len(gate.refused) < 5:
+        await asyncio.sleep(0.001)
+    assert len(gate.line) == 70
+    assert gate.line.refuses(CROWD[0])  # with two of its network in the line, as many as of any other
+    assert not gate.line.refuses(ALICE)  # of whose network none is
+    for task in tasks[-20:]:
+        task.cancel()
+    await asyncio.gather(*tasks[-20:], return_exceptions=True)
+    assert len(gate.line) == 50
+    assert not gate.line.refuses(CROWD[0])
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
 @pytest.mark.parametrize("is_gzip", [True, False])
 def test_a_prepared_page_is_what_rendering_it_would_give(*, is_gzip: bool) -> None:
     page = PreparedPage(f"<style>{'x' * 20_000}</style><form action='{ROOM}'>{ROOM}</form>")
-    for number in range(3):
-        body = page.fill(f"/ru/{number}", "Вера", is_gzip=is_gzip)
+    for number, typed in enumerate(("Вера", "", "ё" * 32_740, "ё" * 100_000)):
+        body = page.fill(f"/ru/{number}", typed, is_gzip=is_gzip)
         text = (gzip.decompress(body) if is_gzip else body).decode()
-        assert text == f"<style>{'x' * 20_000}</style><form action='/ru/{number}'>Вера</form>"
-        assert not is_gzip or len(body) < 500
+        assert text == f"<style>{'x' * 20_000}</style><form action='/ru/{number}'>{typed}</form>"
+        assert not is_gzip or len(body) < 500 + len(typed.encode())
 
 
 @asynccontextmanager

@@ -1,5 +1,7 @@
 """The addresses of the public pages."""
 
+from operator import attrgetter
+
 from starlette.routing import BaseRoute, Route
 
 from petition.web.public import (
@@ -26,15 +28,17 @@ from petition.web.public import (
     witnessing,
 )
 from petition.web.public.visit import in_any_language, public
+from petition.web.services import LineOf
 
 # The framework's layers take 15 µs: what crowds send at once goes past them (petition.web.shortcuts).
-SHORTCUTS = [
-    Route("/{lang}/confirm/{token}", public(confirming.confirm), methods=["POST"]),
-    Route("/{lang}/{slug}/sign", public(signing.sign), methods=["POST"]),
+# Each has the line in which its forms wait.
+SHORTCUTS: list[tuple[Route, LineOf]] = [
+    (Route("/{lang}/confirm/{token}", public(confirming.confirm), methods=["POST"]), attrgetter("confirm_line")),
+    (Route("/{lang}/{slug}/sign", public(signing.sign), methods=["POST"]), attrgetter("sign_line")),
 ]
 # Each route ahead costs 2 µs, so those that crowds come to at once are asked first.
 BUSIEST: list[BaseRoute] = [
-    *SHORTCUTS,
+    *(route for route, _ in SHORTCUTS),
     Route("/", in_any_language(letters.home)),
     Route("/captcha/challenge", in_any_language(signing.new_challenge)),
 ]
