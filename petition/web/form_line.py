@@ -55,17 +55,19 @@ class FormLine:
     def refuses(self, network: ClientNetwork) -> bool:
         """Count a form as refused, and return True, if it would wait for longer than it may: before it is even read.
 
-        Only while more come than are stored, and if its network has as many in the line as any other has: for another's
-        form the largest line makes room.
+        Only if its network has as many in the line as any other has: for another's form the largest line makes room.
         """
-        now, waiting = clock(), len(self._lines)
-        if waiting < 2 * PER_TURN or now - self._began <= self._long or waiting < self._rate * self._short:
+        if len(self._lines) < self._capacity() or not self._lines.is_largest_with(line_of(network)):
             return False
-        if not self._lines.is_largest_with(line_of(network)):
-            return False
-        self._lasted_until = now
+        self._lasted_until = clock()
         self._refusals.inc()
         return True
+
+    def _capacity(self) -> int:
+        """Return how many may wait: while more come than are stored, as many as are let in while one may wait."""
+        if clock() - self._began <= self._long:
+            return self._max_waiting
+        return min(self._max_waiting, max(2 * PER_TURN, int(self._rate * self._short)))
 
     async def enter(self, network: ClientNetwork) -> None:
         """Wait to be let in. Raises ``Crowded``. The wait counts as one for the database."""
@@ -87,7 +89,7 @@ class FormLine:
         waiter: Waiter = asyncio.get_running_loop().create_future()
         self._lines.add(waiter, line_of(network))
         self._joined[waiter] = joined
-        if len(self._lines) > self._max_waiting:
+        if len(self._lines) > self._capacity():
             self._answer(self._lines.pop_from_largest(), is_admitted=False)
         self._schedule()
         try:
@@ -101,27 +103,24 @@ class FormLine:
             asyncio.get_running_loop().call_soon(self._turn)
 
     def _turn(self) -> None:
-        """Let in or refuse as many as one iteration may bear; come again while there are any."""
+        """Let in and refuse as many as one iteration may bear; come again while there are any."""
         self._left, self._is_scheduled = PER_TURN, False
-        while self._left and self._lines and self._settle_next(clock()):
+        now, refusable = clock(), PER_TURN  # of their own: those who have to go must not keep others from getting in
+        while refusable and self._lines and self._is_overdue(oldest := next(iter(self._joined)), now):
+            self._answer(oldest, is_admitted=False)
+            refusable -= 1
+        while self._left and self._lines and self._has_room():
+            self._answer(self._lines.pop_next(), is_admitted=True)
+            self._count_admitted(now)
             self._left -= 1
-        if not self._left:
+        if not self._left or not refusable:
             self._schedule()
         elif self._lines:
             self._is_scheduled = True
             asyncio.get_running_loop().call_later(TICK, self._turn)
 
-    def _settle_next(self, now: float) -> bool:
-        """Refuse the oldest if it has waited too long, else let in the next one; return False if neither."""
-        oldest = next(iter(self._joined))
-        if now - self._joined[oldest] > self._limit(now):
-            self._answer(oldest, is_admitted=False)
-        elif self._has_room():
-            self._answer(self._lines.pop_next(), is_admitted=True)
-            self._count_admitted(now)
-        else:
-            return False
-        return True
+    def _is_overdue(self, waiter: Waiter, now: float) -> bool:
+        return now - self._joined[waiter] > self._limit(now)
 
     def _count_admitted(self, now: float) -> None:
         self._admitted += 1
