@@ -187,7 +187,7 @@ class Cluster:
 
     def _configure(self, sockets: Path) -> None:
         values = {"cluster": _quoted(self.folder), "home": _quoted(self.home), "sockets": sockets, "port": PORT}
-        buffers = memory.LEAST if self.fast else memory.buffers_size()
+        buffers = memory.MIN_MIB if self.fast else memory.buffers_size()
         self._write("postgresql.conf", _CONFIGURATION.format(**values, buffers=buffers))
         self._write("pg_hba.conf", "local all all peer map=petition\n")
         names = dict.fromkeys(["root", account.our_name(), *self._server_name()])

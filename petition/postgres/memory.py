@@ -7,7 +7,7 @@ from pathlib import Path
 
 MIB = 1024 * 1024
 PART = 8  # the server's buffers take one in so many; systems with nothing but a database give it a quarter
-LEAST, MOST = 128, 4096  # MiB
+MIN_MIB, MAX_MIB = 128, 4096  # MiB
 
 
 def buffers_size(proc: Path = Path("/proc"), groups: Path = Path("/sys/fs/cgroup")) -> int:
@@ -17,7 +17,7 @@ def buffers_size(proc: Path = Path("/proc"), groups: Path = Path("/sys/fs/cgroup
     signatures has two thirds of its speed (docs/performance.md).
     """
     available = min((_of_machine(), *_limits(proc, groups)))
-    return max(LEAST, min(MOST, available // PART // MIB))
+    return max(MIN_MIB, min(MAX_MIB, available // PART // MIB))
 
 
 def _of_machine() -> int:

@@ -10,7 +10,7 @@ from struct import pack
 
 ROOM = "room-for-what-was-sent"  # in the rendered page, where something goes
 _GZIP = 31  # window bits with gzip's frame
-_MOST = 65_535  # bytes of a stored block
+_MAX_BLOCK = 65_535  # bytes of a stored block
 
 
 class PreparedPage:
@@ -27,8 +27,11 @@ class PreparedPage:
         rest = b"".join(piece for part, text in zip(parts, self._rest, strict=True) for piece in (part.encode(), text))
         if not is_gzip:
             return self._beginning + rest
-        blocks = [_stored(rest[start : start + _MOST], is_last=False) for start in range(0, len(rest) - _MOST, _MOST)]
-        last = _stored(rest[len(blocks) * _MOST :], is_last=True)
+        blocks = [
+            _stored(rest[start : start + _MAX_BLOCK], is_last=False)
+            for start in range(0, len(rest) - _MAX_BLOCK, _MAX_BLOCK)
+        ]
+        last = _stored(rest[len(blocks) * _MAX_BLOCK :], is_last=True)
         trailer = pack("<II", zlib.crc32(rest, self._checksum), (len(self._beginning) + len(rest)) & 0xFFFFFFFF)
         return b"".join((self._compressed, *blocks, last, trailer))
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from petition.postgres.memory import LEAST, MIB, MOST, buffers_size
+from petition.postgres.memory import MAX_MIB, MIB, MIN_MIB, buffers_size
 
 MACHINE = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // MIB
 V2, V1 = "0::{path}\n", "5:cpu,cpuacct:/\n7:memory:{path}\n"
@@ -27,16 +27,16 @@ def _size(folder: Path, groups: str, limits: dict[str, str]) -> int:
         (V2.format(path="/"), {"memory.max": str(2048 * MIB)}, 256),  # in a container
         (V2.format(path="/a/web.service"), {"a/web.service/memory.max": str(1600 * MIB)}, 200),
         (V2.format(path="/a/web.service"), {"a/web.service/memory.max": "max", "a/memory.max": str(1600 * MIB)}, 200),
-        (V2.format(path="/a"), {"a/memory.max": str(300 * MIB)}, LEAST),
+        (V2.format(path="/a"), {"a/memory.max": str(300 * MIB)}, MIN_MIB),
         (V1.format(path="/a"), {"memory/a/memory.limit_in_bytes": str(1200 * MIB)}, 150),
-        (V2.format(path="/a"), {"a/memory.max": "max"}, max(LEAST, min(MOST, MACHINE // 8))),
-        (V2.format(path="/gone"), {}, max(LEAST, min(MOST, MACHINE // 8))),
-        ("", {}, max(LEAST, min(MOST, MACHINE // 8))),
+        (V2.format(path="/a"), {"a/memory.max": "max"}, max(MIN_MIB, min(MAX_MIB, MACHINE // 8))),
+        (V2.format(path="/gone"), {}, max(MIN_MIB, min(MAX_MIB, MACHINE // 8))),
+        ("", {}, max(MIN_MIB, min(MAX_MIB, MACHINE // 8))),
     ],
 )
 def test_the_narrowest_limit_counts(groups: str, limits: dict[str, str], size: int, tmp_path: Path) -> None:
-    assert _size(tmp_path, groups, limits) == min(size, max(LEAST, MACHINE // 8))
+    assert _size(tmp_path, groups, limits) == min(size, max(MIN_MIB, MACHINE // 8))
 
 
 def test_without_proc_it_is_the_machine(tmp_path: Path) -> None:
-    assert buffers_size(tmp_path, tmp_path) == max(LEAST, min(MOST, MACHINE // 8))
+    assert buffers_size(tmp_path, tmp_path) == max(MIN_MIB, min(MAX_MIB, MACHINE // 8))
