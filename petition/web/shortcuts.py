@@ -4,7 +4,7 @@ What an endpoint raises is answered as everywhere (``error_pages.HANDLERS``), an
 framework.
 """
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from starlette.applications import Starlette
@@ -14,13 +14,11 @@ from starlette.routing import Route
 
 from petition.core.errors import Crowded
 from petition.web import error_pages
-from petition.web.form_line import FormLine
 from petition.web.gateway import DESK, App, Receive, Scope, Send
 from petition.web.paced import Paced
 from petition.web.services import LineOf
 
 REFUSALS = 16  # in one iteration of the event loop: with the eight forms that are let in, some fifteen milliseconds
-_refusals = Paced(REFUSALS)
 
 
 def shortcuts(framework: Starlette, routes: Sequence[tuple[Route, LineOf]]) -> App:
@@ -28,6 +26,7 @@ def shortcuts(framework: Starlette, routes: Sequence[tuple[Route, LineOf]]) -> A
 
     All their methods are POST, and none is the desk's.
     """
+    refusals = Paced(REFUSALS)
     hot = [(route.path_regex, route, line) for route, line in routes]
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -35,22 +34,24 @@ def shortcuts(framework: Starlette, routes: Sequence[tuple[Route, LineOf]]) -> A
             for pattern, route, line in hot:
                 if match := pattern.match(scope["path"]):
                     scope.update(app=framework, route=route, path_params=match.groupdict())
-                    await _answer(route, line(scope["state"]["services"]), scope, receive, send)
+                    if line(scope["state"]["services"]).refuses(scope["network"]):
+                        await refusals.wait()
+                        response = await error_pages.domain(Request(scope, receive), Crowded())
+                        await response(scope, receive, send)
+                    else:
+                        await _answer(route.endpoint, scope, receive, send)
                     return
         await framework(scope, receive, send)
 
     return app
 
 
-async def _answer(route: Route, line: FormLine, scope: Scope, receive: Receive, send: Send) -> None:
+async def _answer(
+    endpoint: Callable[[Request], Awaitable[Response]], scope: Scope, receive: Receive, send: Send
+) -> None:
     request = Request(scope, receive, send)
-    if line.refuses(scope["network"]):
-        await _refusals.wait()
-        response: Response = await error_pages.domain(request, Crowded())
-        await response(scope, receive, send)
-        return
     try:
-        response = await route.endpoint(request)
+        response = await endpoint(request)
     except Exception as error:
         handler: Any = next(error_pages.HANDLERS[kind] for kind in type(error).__mro__ if kind in error_pages.HANDLERS)
         response = await handler(request, error)

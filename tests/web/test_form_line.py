@@ -4,7 +4,7 @@ import asyncio
 import gzip
 import re
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from html import unescape
 from itertools import pairwise
@@ -227,15 +227,34 @@ def fields_of(page: httpx2.Response) -> dict[str, str]:
     return {unescape(name): unescape(value) for name, value in inputs + areas}
 
 
+def _no_room(patch: pytest.MonkeyPatch) -> None:
+    """No batch has room: a form waits in the line until it is refused."""
+    patch.setattr(Batcher, "has_room", False)
+
+
+def _no_place(patch: pytest.MonkeyPatch) -> None:
+    """The line has no place left: a form is refused before it is read."""
+    patch.setattr(FormLine, "_capacity", lambda _self: 0)
+
+
+FULL = pytest.mark.parametrize("full", [_no_room, _no_place])
+
+
+@FULL
 @pytest.mark.parametrize("lang", ["en", "ru"])
 @pytest.mark.parametrize("coding", ["gzip, br", "identity"])
 async def test_a_form_without_room_comes_back_with_everything_typed_and_is_stored_once(
-    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lang: str, coding: str
+    database_url: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    lang: str,
+    coding: str,
+    full: Callable[[pytest.MonkeyPatch], None],
 ) -> None:
     async with impatient_installation(database_url, tmp_path) as site:
         form = await site.form(name='Zoë "<Ž>" & Co', city="Нови Сад", statement="Строка\nи <b>другая</b>")
         with monkeypatch.context() as patch:
-            patch.setattr(Batcher, "has_room", False)
+            full(patch)
             page = await site.client.post(f"/{lang}/{SLUG}/sign", data=form, headers={"accept-encoding": coding})
         check_page(page, 503, lang)
         assert int(page.headers["retry-after"]) > 0
@@ -248,13 +267,14 @@ async def test_a_form_without_room_comes_back_with_everything_typed_and_is_store
         assert await rows.rows_of(site.database, "SELECT count(*) AS n FROM pending") == [{"n": 1}]
 
 
+@FULL
 async def test_the_button_to_confirm_without_room_comes_back_with_a_button(
-    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, full: Callable[[pytest.MonkeyPatch], None]
 ) -> None:
     async with impatient_installation(database_url, tmp_path) as site:
         path = await _path_to_confirm(site)
         with monkeypatch.context() as patch:
-            patch.setattr(Batcher, "has_room", False)
+            full(patch)
             page = await site.client.post(path)
         check_page(page, 503)
         assert int(page.headers["retry-after"]) > 0
