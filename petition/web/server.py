@@ -49,6 +49,9 @@ class Server(uvicorn.Server):
         milliseconds, the last of 1,500 who come at once would wait for fifteen seconds. A copy of a socket is another
         one to libuv, and the same queue to the kernel.
         """
+        for listener in sockets or []:
+            # Before it is copied: whether it blocks is shared with the other processes, and a copy takes it from here.
+            listener.setblocking(False)
         copies = [listener.dup() for listener in sockets or [] for _ in range(ACCEPTED - 1)]
         await super().startup(sockets and [*sockets, *copies])
         if self.started:
