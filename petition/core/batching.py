@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 BATCH_PART = 0.4  # of the patience: for how long a batch may take, as an item waits for two
 MIN_BATCH = 64  # to which batches shrink where they take longer: smaller ones take as long
 # A crowd that was just answered comes again, so the batch after it waits for a moment, until it has half the size.
-# Otherwise batches of 61 and of three take turns, and one of three costs half as much as one of 61.
+# Otherwise batches of 61 and of three take turns, and one of three took half as long as one of 61.
 CROWD = 16  # items of a batch
 GATHER_PART, MAX_GATHER, GATHER_TICK = 0.25, 0.02, 0.001  # of the last batch's time; seconds
 PER_ITERATION = 16  # items that hear of their result in one iteration of the event loop

@@ -14,7 +14,7 @@ from tests.bench.figures import Figures, Size
 
 MOST = "≤"
 LEAST = "≥"
-SHOWN = "server_version", "fsync", "synchronous_commit", "shared_buffers"
+SETTINGS = "server_version", "fsync", "synchronous_commit", "shared_buffers"
 
 
 @dataclass(frozen=True)
@@ -158,15 +158,15 @@ def _a_minute(figures: Figures) -> float | None:
 async def machine(url: str) -> dict[str, str]:
     """Return what it was measured on."""
     conn = await connect(url)
-    shown = {name: await conn.fetchval(f"SHOW {name}") for name in SHOWN}
+    settings = {name: await conn.fetchval(f"SHOW {name}") for name in SETTINGS}
     await conn.close()
     load = ", ".join(f"{each:.1f}" for each in os.getloadavg())
     return {
         "cores": str(os.cpu_count()),
         "machine": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
-        "postgresql": shown.pop("server_version"),
-        **shown,
+        "postgresql": settings.pop("server_version"),
+        **settings,
         "load average before": load,
     }
 

@@ -229,16 +229,18 @@ def test_where_none_can_be_started_the_others_go_on(
     assert troubles == {os.strerror(errno.EAGAIN)}
 
 
+def begin_reload(it: Supervisor, file: Path) -> bool:
+    """Have it replace its processes by one that takes its time, once all are well."""
+    if not is_well(it):
+        return False
+    file.write_text(HESITATES)
+    os.kill(os.getpid(), signal.SIGHUP)
+    return True
+
+
 def test_former_ones_that_die_during_a_reload_end_it(file: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Else one process more than there should be goes on, and systemd waits for the end of the reload."""
     supervisor = watched(file)
-
-    def hang_up(it: Supervisor) -> bool:
-        if not is_well(it):
-            return False
-        file.write_text(HESITATES)
-        os.kill(os.getpid(), signal.SIGHUP)
-        return True
 
     def kill(it: Supervisor) -> bool:
         if not has_begun(it.successor):
@@ -248,7 +250,7 @@ def test_former_ones_that_die_during_a_reload_end_it(file: Path, caplog: pytest.
             process.process.kill()
         return True
 
-    supervisor.steps = [hang_up, kill, is_well]
+    supervisor.steps = [lambda it: begin_reload(it, file), kill, is_well]
     supervisor.run()
     assert not supervisor.steps
     assert caplog.messages.count("the web processes have been replaced") == 1
@@ -259,13 +261,6 @@ def test_a_second_hangup_leaves_none_of_the_first(file: Path, caplog: pytest.Log
     supervisor = watched(file)
     first: list[int] = []
 
-    def hang_up(it: Supervisor) -> bool:
-        if not is_well(it):
-            return False
-        file.write_text(HESITATES)
-        os.kill(os.getpid(), signal.SIGHUP)
-        return True
-
     def hang_up_again(it: Supervisor) -> bool:
         if not has_begun(it.successor):
             return False
@@ -274,7 +269,7 @@ def test_a_second_hangup_leaves_none_of_the_first(file: Path, caplog: pytest.Log
         os.kill(os.getpid(), signal.SIGHUP)
         return True
 
-    supervisor.steps = [hang_up, hang_up_again, is_well]
+    supervisor.steps = [lambda it: begin_reload(it, file), hang_up_again, is_well]
     supervisor.run()
     assert not supervisor.steps
     assert not set(first) & pids_of(supervisor)

@@ -74,7 +74,7 @@ async def test_what_is_taken_back_while_the_first_copy_is_made_is_not_on_disk(co
 
 
 async def test_addresses_without_a_copy_take_no_room(copies: StoredCopies, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Or a stranger could ask for so many of them in an outage that no page is shown."""
+    """Otherwise a stranger could ask for so many of them that there is no room for pages in an outage."""
     monkeypatch.setattr(stored_copies, "MAX_COPIES", 3)
     await follow(copies, Site(), lambda: text_of(copies, PAGE) is not None)
     copies.purge("another-letter")  # what was read is forgotten
