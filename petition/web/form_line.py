@@ -1,9 +1,9 @@
 """Forms are let in a few at a time, while the next batch has room; all others wait in fair lines, and not for long.
 
-A form that has waited too long is refused before anything of it is parsed, validated or sealed: that costs less than half
-of what storing it costs. How long that is follows from how long the line has lasted, as in CoDel (RFC 8289): a crowd that
-comes at once is worked off, but where more come than can be stored, waiting helps no one. See
-docs/decisions/overload.md.
+A form that has waited too long is refused before anything of it is parsed, validated or sealed: that costs less
+than half of what storing it costs. How long that is follows from how long the line has lasted, as in CoDel (RFC
+8289): a crowd that comes at once is worked off, but where more come than can be stored, waiting helps no one.
+See docs/decisions/overload.md.
 """
 
 import asyncio
